@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <coroutine>
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "libperf/base/clock.hpp"
+#include "libperf/base/executor.hpp"
+#include "libperf/base/export.hpp"
+
+namespace perf::backends {
+
+class EventLoop;
+
+/// A coarse deadline for requests: fires up to 8 ms late, never early, and costs some nanoseconds to
+/// arm and disarm, because requests nearly always end before it (a kernel timer per request
+/// costs 20-30 µs on virtual machines).
+/// Thread safety: none; belongs to its loop's thread.
+/// Lifetime: borrows the loop; disarms itself when destroyed. `on_expire` runs on the loop,
+/// outside of any other callback, and may arm it again or destroy it.
+class PERF_EXPORT Alarm {
+ public:
+  Alarm(EventLoop& loop, std::function<void()> on_expire);
+  ~Alarm();
+  Alarm(const Alarm&) = delete;
+  Alarm& operator=(const Alarm&) = delete;
+  /// Replaces an earlier deadline. Deadline::Never() only fires at EventLoop::CancelAll.
+  void Arm(Deadline deadline);
+  void Disarm() noexcept;
+  bool Armed() const noexcept { return slot_ >= 0; }
+
+ private:
+  friend class AlarmWheel;
+  EventLoop& loop_;
+  std::function<void()> on_expire_;
+  Alarm* next_ = nullptr;
+  Alarm* previous_ = nullptr;
+  Deadline deadline_ = Deadline::Never();
+  int slot_ = -1;
+};
+
+/// One thread's event loop over asio::io_context: sockets by Asio, precise wake-ups on one
+/// absolute timerfd, coarse deadlines on a wheel.
+/// Thread safety: Post and Stop from any thread; everything else only on the thread in Run.
+/// Lifetime: outlives all that refers to it; connections are destroyed before it.
+class PERF_EXPORT EventLoop final : public Executor {
+ public:
+  EventLoop();
+  ~EventLoop() override;
+
+  boost::asio::io_context& Context() noexcept { return context_; }
+  void Post(std::function<void()> work) override;
+
+  /// Runs until Stop. Handlers must not throw.
+  void Run();
+  void Stop();
+
+  /// Calls `on_wake(now)` on the loop at each instant that it asked for: `on_wake` returns the
+  /// next one (TimePoint::max() for none). It is also called whenever the loop turns and
+  /// that instant has come, so that a busy loop needs no kernel timer. One at a time.
+  void SetPacer(TimePoint first, std::function<TimePoint(TimePoint now)> on_wake);
+  /// Moves the pacer's instant, e.g. to now.
+  void WakePacerAt(TimePoint at);
+
+  /// `co_await loop.SleepUntil(at)`: resumes at `at` (some tens of µs late on an idle machine), or
+  /// at once after CancelAll.
+  struct Sleep {
+    EventLoop& loop;
+    TimePoint at;
+    bool await_ready() const noexcept;
+    void await_suspend(std::coroutine_handle<> handle) const;
+    void await_resume() const noexcept {}
+  };
+  Sleep SleepUntil(TimePoint at) noexcept { return Sleep{*this, at}; }
+
+  /// Ends every wait: all alarms and sleeps, present and future, expire at once. This is how a
+  /// drain that ran out of time unwinds its tasks.
+  void CancelAll();
+  bool Cancelled() const noexcept;
+
+  /// Time the loop's thread spent inside Run off the CPU though it was not waiting, and other
+  /// self-observation: see stall_watch.hpp (fed by each turn).
+
+ private:
+  friend class Alarm;
+  struct Parts;
+  boost::asio::io_context context_;
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace perf::backends

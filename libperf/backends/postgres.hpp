@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "libperf/backends/connection.hpp"
+#include "libperf/backends/loop.hpp"
+#include "libperf/base/export.hpp"
+#include "libperf/base/task.hpp"
+
+struct pg_result;
+
+namespace perf::backends {
+
+/// A statement with $1, $2 … ; `id` is stable and unique per text within a run, so that a
+/// connection knows whether it has prepared it already.
+struct SqlStatement {
+  std::string text;
+  std::uint32_t id = 0;
+};
+
+/// A parameter as text; nothing stands for NULL.
+using SqlParameter = std::optional<std::string>;
+
+/// The rows stay in libpq's memory until Clear: values nobody asks for are never copied.
+/// Thread safety: none. Lifetime: owns the result; views die with it.
+class PERF_EXPORT SqlReply {
+ public:
+  Failure failure;
+  Timing timing;
+  std::string sqlstate;  // five characters after a server error
+  SqlReply() noexcept;
+  ~SqlReply();
+  SqlReply(const SqlReply&) = delete;
+  SqlReply& operator=(const SqlReply&) = delete;
+
+  void Clear() noexcept;
+  std::size_t Rows() const noexcept;
+  std::size_t Columns() const noexcept;
+  std::string_view ColumnName(std::size_t column) const noexcept;
+  /// Nothing for NULL.
+  std::optional<std::string_view> Value(std::size_t row, std::size_t column) const noexcept;
+  /// Rows of a SELECT, or rows changed.
+  std::uint64_t Affected() const noexcept;
+  void Adopt(pg_result* result) noexcept;
+
+ private:
+  pg_result* result_ = nullptr;
+};
+
+struct PostgresConfig {
+  std::string conninfo;  // URI or key=value, as libpq takes it
+  std::string application_name = "perfkit";
+  bool prepared = true;  // false for PgBouncer in transaction mode
+};
+
+class PERF_EXPORT PostgresConnection : public Connection {
+ public:
+  /// Runs one statement; never throws for what the server did: see `reply.failure`.
+  /// A server error leaves the connection usable unless its class says otherwise (08, 57P01-57P03,
+  /// 25006); a time-out sends a cancel request and gives the connection up.
+  virtual Task<void> Execute(const SqlStatement& statement,
+                             std::span<const SqlParameter> parameters, SqlReply& reply,
+                             Deadline deadline) = 0;
+};
+
+class PERF_EXPORT PostgresConnector {
+ public:
+  virtual ~PostgresConnector();
+  virtual Task<Dialled<PostgresConnection>> Dial(Deadline deadline) = 0;
+};
+
+/// Throws: ConfigError for a conninfo that libpq rejects.
+PERF_EXPORT std::unique_ptr<PostgresConnector> MakePostgresConnector(EventLoop& loop,
+                                                                     PostgresConfig config);
+
+}  // namespace perf::backends
