@@ -22,7 +22,8 @@ using HttpHeader = std::pair<std::string, std::string>;
 struct HttpRequest {
   std::string method = "GET";
   std::string target = "/";  // path and query, percent-encoded, as sent
-  std::vector<HttpHeader> headers;  // beside Host, Content-Length, User-Agent, which the client adds
+  std::vector<HttpHeader>
+      headers;  // beside Host, Content-Length, User-Agent, which the client adds
   std::string body;
   /// Whether the reply's body and headers are wanted; where not, they are read and dropped.
   bool keep_body = false;
@@ -33,10 +34,10 @@ struct HttpReply {
   Failure failure;
   Timing timing;
   int status = 0;
-  int version = 0;  // 10, 11, 20
+  int version = 0;                  // 10, 11, 20
   std::vector<HttpHeader> headers;  // names as received
-  std::string body;  // at most HttpConfig::max_body_kept bytes
-  std::uint64_t body_bytes = 0;  // on the wire, after transfer decoding
+  std::string body;                 // at most HttpConfig::max_body_kept bytes
+  std::uint64_t body_bytes = 0;     // on the wire, after transfer decoding
   void Clear() noexcept;
   /// First header of that name, whatever its case; nullptr where there is none.
   const std::string* Header(std::string_view name) const noexcept;
@@ -54,7 +55,7 @@ struct HttpConfig {
   std::string cert_file;
   std::string key_file;
   bool verify = true;
-  std::string proxy;  // empty: none, whatever the environment says
+  std::string proxy;        // empty: none, whatever the environment says
   std::string unix_socket;  // path; empty for TCP
   std::uint64_t max_body_kept = 1 << 20;
 };
@@ -64,8 +65,7 @@ class PERF_EXPORT HttpConnection : public Connection {
  public:
   /// Runs one request; never throws for what the peer did: see `reply.failure`.
   /// Any status is a success here; whether it is a failure is the step's decision.
-  virtual Task<void> Exchange(const HttpRequest& request, HttpReply& reply,
-                              Deadline deadline) = 0;
+  virtual Task<void> Exchange(const HttpRequest& request, HttpReply& reply, Deadline deadline) = 0;
 };
 
 /// Makes connections to one target on one loop.

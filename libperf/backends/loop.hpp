@@ -3,44 +3,15 @@
 
 #include <boost/asio/io_context.hpp>
 #include <coroutine>
-#include <cstdint>
 #include <functional>
 #include <memory>
 
+#include "libperf/backends/alarm.hpp"
 #include "libperf/base/clock.hpp"
 #include "libperf/base/executor.hpp"
 #include "libperf/base/export.hpp"
 
 namespace perf::backends {
-
-class EventLoop;
-
-/// A coarse deadline for requests: fires up to 8 ms late, never early, and costs some nanoseconds to
-/// arm and disarm, because requests nearly always end before it (a kernel timer per request
-/// costs 20-30 µs on virtual machines).
-/// Thread safety: none; belongs to its loop's thread.
-/// Lifetime: borrows the loop; disarms itself when destroyed. `on_expire` runs on the loop,
-/// outside of any other callback, and may arm it again or destroy it.
-class PERF_EXPORT Alarm {
- public:
-  Alarm(EventLoop& loop, std::function<void()> on_expire);
-  ~Alarm();
-  Alarm(const Alarm&) = delete;
-  Alarm& operator=(const Alarm&) = delete;
-  /// Replaces an earlier deadline. Deadline::Never() only fires at EventLoop::CancelAll.
-  void Arm(Deadline deadline);
-  void Disarm() noexcept;
-  bool Armed() const noexcept { return slot_ >= 0; }
-
- private:
-  friend class AlarmWheel;
-  EventLoop& loop_;
-  std::function<void()> on_expire_;
-  Alarm* next_ = nullptr;
-  Alarm* previous_ = nullptr;
-  Deadline deadline_ = Deadline::Never();
-  int slot_ = -1;
-};
 
 /// One thread's event loop over asio::io_context: sockets by Asio, precise wake-ups on one
 /// absolute timerfd, coarse deadlines on a wheel.
@@ -81,12 +52,11 @@ class PERF_EXPORT EventLoop final : public Executor {
   void CancelAll();
   bool Cancelled() const noexcept;
 
-  /// Time the loop's thread spent inside Run off the CPU though it was not waiting, and other
-  /// self-observation: see stall_watch.hpp (fed by each turn).
-
  private:
   friend class Alarm;
   struct Parts;
+  void Turn();
+  bool SpinWorthwhile(TimePoint now) noexcept;
   boost::asio::io_context context_;
   std::unique_ptr<Parts> parts_;
 };

@@ -29,15 +29,16 @@ struct RedisReply {
 };
 
 struct RedisConfig {
-  Url url;  // redis://[user:password@]host[:port][/db], unix:///path?db=N, rediss:// where hiredis >= 1
+  Url url;  // redis://[user:password@]host[:port][/db], unix:///path?db=N, rediss:// where hiredis
+            // >= 1
 };
 
 class PERF_EXPORT RedisConnection : public Connection {
  public:
   /// Runs one command (or its pipeline); never throws for what the server did: see
-  /// `reply.failure`. A time-out gives the connection up: its late reply must not reach anybody else.
-  virtual Task<void> Execute(const RedisCommand& command, RedisReply& reply,
-                             Deadline deadline) = 0;
+  /// `reply.failure`. A time-out gives the connection up: its late reply must not reach anybody
+  /// else.
+  virtual Task<void> Execute(const RedisCommand& command, RedisReply& reply, Deadline deadline) = 0;
 };
 
 class PERF_EXPORT RedisConnector {

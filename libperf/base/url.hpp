@@ -15,10 +15,10 @@ struct PERF_EXPORT Url {
   std::string scheme;  // lower case
   std::string user;
   std::string password;
-  std::string host;  // without brackets; empty for unix sockets
+  std::string host;        // without brackets; empty for unix sockets
   std::uint16_t port = 0;  // 0: not given
-  std::string path;  // with its leading '/', or empty
-  std::string query;  // without '?'
+  std::string path;        // with its leading '/', or empty
+  std::string query;       // without '?'
 
   /// Throws: ConfigError that says what is wrong, without the password.
   static Url Parse(std::string_view text);

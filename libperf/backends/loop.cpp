@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "libperf/backends/loop.hpp"
+
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
+#include <cerrno>
+#include <cstring>
+#include <queue>
+#include <utility>
+#include <vector>
+
+#include "libperf/base/error.hpp"
+
+namespace perf::backends {
+namespace asio = boost::asio;
+namespace {
+
+// A kernel timer expiry costs 20-30 µs of CPU on virtual machines, so at high rates the pacer is
+// woken at most this often and finds several arrivals due.
+constexpr Duration kQuantum = std::chrono::microseconds(80);
+// The longest that a wake-up is asked for ahead of its instant; the rest is spun.
+constexpr Duration kMaxLead = std::chrono::microseconds(60);
+// Handlers that run between two looks at the clock.
+constexpr int kBatch = 64;
+
+struct Sleeper {
+  TimePoint at;
+  std::uint64_t order;
+  std::coroutine_handle<> handle;
+  friend bool operator<(const Sleeper& a, const Sleeper& b) noexcept {
+    return a.at != b.at ? a.at > b.at : a.order > b.order;
+  }
+};
+
+}  // namespace
+
+struct EventLoop::Parts {
+  explicit Parts(asio::io_context& context)
+      : guard(asio::make_work_guard(context)), timer(context), wheel(Clock::now()) {}
+
+  asio::executor_work_guard<asio::io_context::executor_type> guard;
+  asio::posix::stream_descriptor timer;
+  AlarmWheel wheel;
+  std::priority_queue<Sleeper> sleepers;
+  std::uint64_t order = 0;
+  std::function<TimePoint(TimePoint)> on_wake;
+  TimePoint pacer_at = TimePoint::max();
+  TimePoint timer_at = TimePoint::max();  // what the timerfd is set to
+  TimePoint last_expiry{};
+  bool wait_pending = false;
+  bool cancelled = false;
+  bool stopped = false;
+  Duration lead{};         // how late the kernel usually wakes us: it is asked that much earlier
+  TimePoint programmed{};  // the instant that the last expiry was asked for
+  Duration spent_spinning{};
+  TimePoint started = Clock::now();
+
+  TimePoint NextInstant() {
+    TimePoint next = std::min(pacer_at, wheel.NextTick());
+    if (!sleepers.empty()) next = std::min(next, sleepers.top().at);
+    return next;
+  }
+  void WaitForTimer();
+  void Program(TimePoint now);
+  void OnExpiry();
+};
+
+void EventLoop::Parts::WaitForTimer() {
+  if (wait_pending) return;
+  wait_pending = true;
+  timer.async_wait(asio::posix::stream_descriptor::wait_read,
+                   [this](const boost::system::error_code& error) {
+                     wait_pending = false;
+                     if (!error) OnExpiry();
+                   });
+}
+
+void EventLoop::Parts::OnExpiry() {
+  std::uint64_t expirations = 0;
+  if (::read(timer.native_handle(), &expirations, sizeof expirations) <= 0) return;
+  const TimePoint now = Clock::now();
+  timer_at = TimePoint::max();
+  last_expiry = now;
+  // A median by stochastic approximation: outliers (a machine that stood still) move it no more
+  // than any other sample does.
+  const Duration late = now - programmed;
+  lead = std::clamp(lead + std::chrono::nanoseconds(late > lead ? 400 : -400), Duration::zero(),
+                    kMaxLead);
+}
+
+/// Sets the timerfd for the next instant unless it already stands early enough: a needless
+/// wake-up is cheaper than setting the timer twice.
+void EventLoop::Parts::Program(TimePoint now) {
+  const TimePoint next = NextInstant();
+  if (next == TimePoint::max() || next >= timer_at) return;
+  const TimePoint wanted = std::max(next, last_expiry + kQuantum);
+  timer_at = programmed = std::max(wanted - lead, now + std::chrono::microseconds(1));
+  const auto since = timer_at.time_since_epoch().count();
+  itimerspec spec{};
+  spec.it_value.tv_sec = since / 1'000'000'000;
+  spec.it_value.tv_nsec = since % 1'000'000'000;
+  ::timerfd_settime(timer.native_handle(), TFD_TIMER_ABSTIME, &spec, nullptr);
+  WaitForTimer();
+}
+
+EventLoop::EventLoop() : context_(1), parts_(std::make_unique<Parts>(context_)) {
+  const int fd = ::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+  if (fd < 0) throw IoError(std::string("timerfd_create: ") + std::strerror(errno));
+  parts_->timer.assign(fd);
+}
+
+EventLoop::~EventLoop() = default;
+
+void EventLoop::Post(std::function<void()> work) { asio::post(context_, std::move(work)); }
+
+void EventLoop::Run() {
+  Parts& parts = *parts_;
+  parts.stopped = false;
+  parts.started = Clock::now();
+  while (!parts.stopped) {
+    Turn();
+    if (parts.stopped) break;
+    const TimePoint now = Clock::now();
+    if (!SpinWorthwhile(now)) {
+      parts.Program(now);
+      context_.run_one();
+    }
+    for (int i = 0; i < kBatch && context_.poll_one() > 0; ++i) {
+    }
+  }
+}
+
+/// Whether the next instant is so near that blocking would miss it. Spinning is bounded to a
+/// twenty-fifth of the time: at high rates the quantum paces instead.
+bool EventLoop::SpinWorthwhile(TimePoint now) noexcept {
+  Parts& parts = *parts_;
+  const TimePoint next = parts.NextInstant();
+  if (next == TimePoint::max()) return false;
+  if (next <= now) return true;
+  if (next - now > parts.lead + std::chrono::microseconds(4)) return false;
+  if (parts.spent_spinning * 25 > now - parts.started) return false;
+  parts.spent_spinning += std::min(next - now, Duration(std::chrono::microseconds(1)));
+  return true;
+}
+
+void EventLoop::Turn() {
+  Parts& parts = *parts_;
+  const TimePoint now = Clock::now();
+  if (parts.pacer_at <= now) {
+    parts.pacer_at = TimePoint::max();
+    const TimePoint next = parts.on_wake(now);
+    parts.pacer_at = std::min(parts.pacer_at, next);  // on_wake may have called WakePacerAt
+  }
+  while (!parts.sleepers.empty() && (parts.cancelled || parts.sleepers.top().at <= now)) {
+    const auto handle = parts.sleepers.top().handle;
+    parts.sleepers.pop();
+    handle.resume();
+  }
+  if (parts.wheel.NextTick() <= now || parts.cancelled) parts.wheel.Advance(now);
+}
+
+void EventLoop::Stop() {
+  Post([this] { parts_->stopped = true; });
+}
+
+void EventLoop::SetPacer(TimePoint first, std::function<TimePoint(TimePoint)> on_wake) {
+  parts_->on_wake = std::move(on_wake);
+  parts_->pacer_at = first;
+}
+
+void EventLoop::WakePacerAt(TimePoint at) { parts_->pacer_at = std::min(parts_->pacer_at, at); }
+
+bool EventLoop::Sleep::await_ready() const noexcept { return loop.Cancelled(); }
+
+void EventLoop::Sleep::await_suspend(std::coroutine_handle<> handle) const {
+  loop.parts_->sleepers.push(Sleeper{at, loop.parts_->order++, handle});
+}
+
+void EventLoop::CancelAll() {
+  parts_->cancelled = true;
+  parts_->wheel.ExpireAll();
+}
+
+bool EventLoop::Cancelled() const noexcept { return parts_->cancelled; }
+
+Alarm::Alarm(EventLoop& loop, std::function<void()> on_expire)
+    : loop_(loop), on_expire_(std::move(on_expire)) {}
+
+Alarm::~Alarm() { Disarm(); }
+
+void Alarm::Arm(Deadline deadline) {
+  deadline_ = deadline;
+  AlarmWheel& wheel = loop_.parts_->wheel;
+  // Only an idle wheel has to be told the time.
+  wheel.Insert(*this, wheel.NextTick() == TimePoint::max() ? Clock::now() : TimePoint{});
+}
+
+}  // namespace perf::backends
