@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "libperf/backends/postgres.hpp"
+#include "libperf/base/clock.hpp"
+#include "libperf/load/template.hpp"
+
+namespace re2 {
+class RE2;
+}
+
+namespace perf::load {
+
+struct Step;
+using Steps = std::vector<Step>;
+
+struct HttpStep {
+  std::size_t target = 0;
+  std::string method = "GET";
+  Template path;
+  std::vector<std::pair<std::string, Template>> headers;
+  std::optional<Template> body;
+  std::optional<JsonTemplate> json;  // Content-Type application/json unless a header says otherwise
+};
+
+struct SqlStep {
+  std::size_t target = 0;
+  backends::SqlStatement statement;
+  std::vector<Template> parameters;
+};
+
+struct RedisStep {
+  std::size_t target = 0;
+  std::vector<Template> words;
+  unsigned pipeline = 1;
+  bool constant = false;  // no word has an expression
+};
+
+struct SleepStep {
+  Duration least{};
+  Duration most{};  // uniform between; equal for a constant pause
+};
+
+struct GroupStep {
+  Steps steps;
+};
+
+struct RepeatStep {
+  std::uint64_t times = 1;
+  Steps steps;
+};
+
+struct ChooseStep {
+  std::vector<double> cumulative;  // weights summed up; the last is the total
+  std::vector<Steps> branches;
+};
+
+struct SetStep {
+  std::vector<std::pair<std::size_t, Template>> values;  // slot, value
+};
+
+/// Takes a value out of a reply into a slot. From a JSON body, the rows
+/// ({"rows": [{column: value}]}) or a Redis reply by JSON pointer; from text by RE2 (first group).
+struct Capture {
+  std::size_t slot = 0;
+  std::string name;
+  std::string pointer;
+  std::shared_ptr<const re2::RE2> pattern;  // instead of the pointer
+  std::string header;                       // HTTP: a header's value instead of the body
+};
+
+/// What must hold of a reply; anything else makes the request a `status` (status codes) or
+/// `check` failure.
+struct Expect {
+  std::vector<int> status;  // HTTP: any of; empty: 200 to 399
+  std::vector<std::pair<std::string, std::shared_ptr<const re2::RE2>>> headers;
+  std::shared_ptr<const re2::RE2> body;                 // must match somewhere
+  std::vector<std::pair<std::string, Json>> body_json;  // pointer, value
+  std::optional<std::int64_t> rows;                     // SQL
+  std::optional<Json> value;           // Redis reply, or the single value of a SQL row
+  std::optional<Duration> first_byte;  // service time until the first byte
+  std::optional<Duration> time;        // whole service time
+  bool NeedsBody() const noexcept { return body != nullptr || !body_json.empty(); }
+};
+
+/// One named step of a flow. Its `id` is unique in the flow and indexes the recorders; only
+/// requests (http, sql, redis) have one.
+struct Step {
+  std::string name;
+  std::variant<HttpStep, SqlStep, RedisStep, SleepStep, GroupStep, RepeatStep, ChooseStep, SetStep>
+      action;
+  std::vector<Capture> captures;
+  Expect expect;
+  std::size_t request_id = 0;
+  bool IsRequest() const noexcept { return action.index() <= 2; }
+};
+
+}  // namespace perf::load
