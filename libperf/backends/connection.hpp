@@ -7,6 +7,7 @@
 
 #include "libperf/base/clock.hpp"
 #include "libperf/base/error.hpp"
+#include "libperf/pool/resource.hpp"
 
 namespace perf::backends {
 
@@ -30,18 +31,10 @@ struct Timing {
   TimePoint done{};
 };
 
-/// What a pool holds: one connection to one target, used by one request at a time.
+/// One connection to one target, used by one request at a time.
 /// Thread safety: none; it stays on the loop that dialled it, and is destroyed there.
-class Connection {
- public:
-  virtual ~Connection() = default;
-  /// False once anything went wrong on it (error, time-out, half-read reply, server said close):
-  /// then it is destroyed instead of returned.
-  virtual bool Reusable() const noexcept = 0;
-  /// A cheap look (poll and MSG_PEEK, no round trip) at a connection that lay idle: readable
-  /// while idle means end of file or a stray reply.
-  virtual bool Alive() noexcept = 0;
-};
+/// Alive() polls and peeks: readable while idle means end of file or a stray reply.
+class Connection : public pool::Resource {};
 
 /// What a dial gave: a connection, or why there is none.
 template <typename T>
