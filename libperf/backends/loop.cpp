@@ -10,6 +10,7 @@
 #include <boost/asio/post.hpp>
 #include <cerrno>
 #include <cstring>
+#include <exception>
 #include <queue>
 #include <utility>
 #include <vector>
@@ -52,6 +53,10 @@ struct EventLoop::Parts {
   TimePoint pacer_at = TimePoint::max();
   TimePoint timer_at = TimePoint::max();  // what the timerfd is set to
   TimePoint last_expiry{};
+  std::vector<std::coroutine_handle<>> ready;
+  std::vector<std::coroutine_handle<>> resuming;
+  std::size_t live = 0;
+  std::exception_ptr failure;
   bool wait_pending = false;
   bool cancelled = false;
   bool stopped = false;
@@ -126,13 +131,14 @@ void EventLoop::Run() {
     Turn();
     if (parts.stopped) break;
     const TimePoint now = Clock::now();
-    if (!SpinWorthwhile(now)) {
+    if (parts.ready.empty() && !SpinWorthwhile(now)) {
       parts.Program(now);
       context_.run_one();
     }
     for (int i = 0; i < kBatch && context_.poll_one() > 0; ++i) {
     }
   }
+  if (parts.failure) std::rethrow_exception(std::exchange(parts.failure, nullptr));
 }
 
 /// Whether the next instant is so near that blocking would miss it. Spinning is bounded to a
@@ -150,6 +156,9 @@ bool EventLoop::SpinWorthwhile(TimePoint now) noexcept {
 
 void EventLoop::Turn() {
   Parts& parts = *parts_;
+  parts.resuming.swap(parts.ready);
+  for (const auto handle : parts.resuming) handle.resume();
+  parts.resuming.clear();
   const TimePoint now = Clock::now();
   if (parts.pacer_at <= now) {
     parts.pacer_at = TimePoint::max();
@@ -163,6 +172,25 @@ void EventLoop::Turn() {
   }
   if (parts.wheel.NextTick() <= now || parts.cancelled) parts.wheel.Advance(now);
 }
+
+void EventLoop::Schedule(std::coroutine_handle<> handle) { parts_->ready.push_back(handle); }
+
+void EventLoop::Spawn(Task<void> task) {
+  ++parts_->live;
+  Detach(Guard(std::move(task)));
+}
+
+Task<void> EventLoop::Guard(Task<void> task) {
+  try {
+    co_await std::move(task);
+  } catch (...) {
+    if (!parts_->failure) parts_->failure = std::current_exception();
+    parts_->stopped = true;
+  }
+  --parts_->live;
+}
+
+std::size_t EventLoop::Live() const noexcept { return parts_->live; }
 
 void EventLoop::Stop() {
   Post([this] { parts_->stopped = true; });

@@ -3,6 +3,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <coroutine>
+#include <cstddef>
 #include <functional>
 #include <memory>
 
@@ -10,6 +11,7 @@
 #include "libperf/base/clock.hpp"
 #include "libperf/base/executor.hpp"
 #include "libperf/base/export.hpp"
+#include "libperf/base/task.hpp"
 
 namespace perf::backends {
 
@@ -25,9 +27,17 @@ class PERF_EXPORT EventLoop final : public Executor {
   boost::asio::io_context& Context() noexcept { return context_; }
   void Post(std::function<void()> work) override;
 
-  /// Runs until Stop. Handlers must not throw.
+  /// Runs until Stop. Throws: what a spawned task threw first; handlers must not throw.
   void Run();
   void Stop();
+
+  /// Starts a task that lives until its end and is counted in Live(). Its first exception stops
+  /// the loop and comes out of Run.
+  void Spawn(Task<void> task);
+  std::size_t Live() const noexcept;
+  /// Resumes `handle` on the next turn, never inside the call: so that a long chain of hand-overs
+  /// does not grow the stack.
+  void Schedule(std::coroutine_handle<> handle);
 
   /// Calls `on_wake(now)` on the loop at each instant that it asked for: `on_wake` returns the
   /// next one (TimePoint::max() for none). It is also called whenever the loop turns and
@@ -56,6 +66,7 @@ class PERF_EXPORT EventLoop final : public Executor {
   friend class Alarm;
   struct Parts;
   void Turn();
+  Task<void> Guard(Task<void> task);
   bool SpinWorthwhile(TimePoint now) noexcept;
   boost::asio::io_context context_;
   std::unique_ptr<Parts> parts_;

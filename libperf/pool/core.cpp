@@ -84,6 +84,11 @@ void Core::Dialled(std::unique_ptr<Resource> resource, TimePoint now) {
   GiveOrKeep(std::move(resource), now);
 }
 
+void Core::Adopt(std::unique_ptr<Resource> resource, TimePoint now) {
+  ++totals_.dialled;
+  GiveOrKeep(std::move(resource), now);
+}
+
 void Core::DialFailed(const std::string& why, TimePoint now) {
   --dialling_;
   ++totals_.dial_failures;

@@ -87,6 +87,8 @@ class PERF_EXPORT Core {
   std::size_t DialsToStart(TimePoint now);
   void Dialled(std::unique_ptr<Resource> resource, TimePoint now);
   void DialFailed(const std::string& why, TimePoint now);
+  /// Takes one in that was dialled outside of the core's plan, before anybody waits.
+  void Adopt(std::unique_ptr<Resource> resource, TimePoint now);
   /// When a dial may be tried again after a failure.
   TimePoint RetryAt() const noexcept { return retry_at_; }
 
