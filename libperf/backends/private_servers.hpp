@@ -49,8 +49,9 @@ class PERF_EXPORT PrivateServers {
   PrivateServers() noexcept = default;  // none
   PrivateServers(PrivateServers&& other) noexcept;
   PrivateServers& operator=(PrivateServers&& other) noexcept;
-  /// Stops all and removes the directory; returns when that is done, after at most 12 s.
   ~PrivateServers();
+  /// What the destructor does: stops all and removes the directory; returns when that is done,
+  /// after at most 12 s.
   void Stop() noexcept;
 
   bool Has(std::string_view name) const noexcept;
@@ -66,8 +67,10 @@ class PERF_EXPORT PrivateServers {
     std::string url;
     pid_t pid = -1;
   };
-  void Learn(std::string_view line);
-  void AwaitReady(Deadline deadline);
+  const Server& Find(std::string_view name) const;
+  void AwaitReady(std::span<const PrivateSpec> specs, Deadline deadline);
+  /// True at the last line.
+  bool Learn(std::span<const PrivateSpec> specs, std::string_view line);
 
   std::map<std::string, Server, std::less<>> servers_;
   std::string directory_;

@@ -3,7 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <string_view>
+#include <memory>
 
 #include "libperf/backends/delay_model.hpp"
 #include "libperf/base/export.hpp"
@@ -34,14 +34,36 @@ constexpr std::size_t SpeechSamples(std::size_t characters) noexcept {
   return (ms < kSpeechMinMs ? kSpeechMinMs : ms) * (kSpeechRate / 1000);
 }
 
-/// Serves until SIGTERM on a listening TCP socket, which it adopts; one thread, HTTP/1.1:
+/// A bound and listening TCP socket on 127.0.0.1 and a port of the kernel's choice.
+struct Listener {
+  int descriptor = -1;
+  std::uint16_t port = 0;
+};
+/// Throws: UnreachableError.
+PERF_EXPORT Listener ListenOnLoopback();
+
+/// The built-in speech server, HTTP/1.1 on one thread:
 ///   POST /tts {"text", "lang", "voice"} or GET /tts?text=…  chunked
 ///   audio/L16;rate=24000;channels=1 /echo the body, its Content-Type and, as X-Method, the method
-///   /status/N   /delay/MS /health   /stats (JSON counters of connections and of requests by path)
-/// Audio is a deterministic, voice-like tone, never silence; the same text, lang and voice give the
-/// same bytes. Limits: head 16 KiB (431), body 1 MiB (413), 10 s for a whole request once begun,
-/// 5 minutes idle, 10,000 connections.
-/// Thread safety: one per thread. Throws: IoError when the socket cannot be served.
-PERF_EXPORT void ServeSpeech(int listener, const SpeechConfig& config);
+///   /status/N (200 to 599)   /delay/MS (to 60000)   /health
+///   /stats JSON counters: connections, requests (all, and by path)
+/// Audio is a deterministic, voice-like tone, never silence; the same text, lang and voice give
+/// the same bytes. Limits: head 16 KiB (431), body 1 MiB (413), 10 s for a whole request once
+/// begun, 5 minutes idle, 10,000 connections.
+/// Thread safety: Stop from any thread.
+class PERF_EXPORT SpeechServer {
+ public:
+  /// Adopts the listening socket. Throws: IoError where it is none.
+  SpeechServer(const SpeechConfig& config, int listener);
+  ~SpeechServer();
+  SpeechServer(const SpeechServer&) = delete;
+  SpeechServer& operator=(const SpeechServer&) = delete;
+  void Run();
+  void Stop();
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
 
 }  // namespace perf::backends

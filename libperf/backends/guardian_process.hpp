@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+
+#include "libperf/backends/server_plan.hpp"
+
+namespace perf::backends {
+
+/// The guardian's dealings with the kernel. Thread safety: none; all are for a process with one
+/// thread that was just forked and ends by _exit.
+
+/// Points standard input, output and error at /dev/null (a reader of our program's output must
+/// see its end when the program ends), closes all else but `channel`; returns its new number.
+int Isolate(int channel) noexcept;
+/// Blocks the signals that the guardian reads, ignores those of terminals; returns the signalfd.
+int BlockSignals();
+/// As root: becomes `user`, or where that is empty postgres, redis or nobody, the first that
+/// exists and can be become; stays root where none can. Throws: UnreachableError for an unknown
+/// `user`.
+void BecomeUnprivileged(const std::string& user);
+/// `asked`, $TMPDIR or /tmp, the first that is not empty.
+std::string TemporaryParent(const std::string& asked);
+/// Starts a child in a process group of its own, with PLACE.lock held, output to PLACE.log and
+/// `death_signal` sent to it when the guardian dies. -1 where fork fails.
+pid_t Spawn(const ServerCommand& command, const std::string& directory, const std::string& place,
+            int death_signal);
+/// The last lines of a log on one line, at most 600 bytes.
+std::string LogTail(const std::string& file);
+/// "exit status 1" or "signal 9".
+std::string DescribeStatus(int status);
+
+}  // namespace perf::backends
