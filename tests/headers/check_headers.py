@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""check_headers.py ROOT BUILD COMPILER...: compiles every header of ROOT alone, and twice in one unit.
+
+A header that lives off what others include first breaks here. Flags come from BUILD's
+compile_commands.json. A header that passed is not compiled again until its text, or one that it
+includes from the project, or the compiler, the flags or the installed packages change.
+"""
+import concurrent.futures
+import hashlib
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
+PACKAGES = "/var/lib/dpkg/status"
+
+
+def find_headers(root):
+    for top in ("libperf", "tools"):
+        for folder, folders, names in os.walk(os.path.join(root, top)):
+            folders.sort()
+            for name in sorted(names):
+                if name.endswith(".hpp"):
+                    yield os.path.relpath(os.path.join(folder, name), root)
+
+
+def flags_of(build):
+    """The union of what the library's units are compiled with, as far as a header can see it."""
+    flags = []
+    with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as file:
+        for entry in json.load(file):
+            words = shlex.split(entry["command"])
+            for word, following in zip(words, words[1:] + [""]):
+                found = []
+                if word.startswith(("-I", "-D", "-std=")) or word == "-pthread":
+                    found = [word]
+                elif word.startswith("-isystem"):
+                    found = [word] if word != "-isystem" else [word, following]
+                if found and found not in flags and "doctest" not in found[-1]:
+                    flags.append(found)
+    return [word for found in flags for word in found]
+
+
+def closure(root, path, known):
+    """`path` and every project header that it includes, directly or not."""
+    if path in known or not os.path.exists(os.path.join(root, path)):
+        return known
+    with open(os.path.join(root, path), encoding="utf-8") as file:
+        known[path] = file.read()
+    for name in INCLUDE.findall(known[path]):
+        closure(root, name, known)
+    return known
+
+
+def key_of(root, path, surroundings):
+    digest = hashlib.sha256(surroundings)
+    for name, text in sorted(closure(root, path, {}).items()):
+        digest.update(f"{name}\0{text}\0".encode())
+    return digest.hexdigest()
+
+
+def compile_alone(command, build, path):
+    unit = f'#include "{path}"\n#include "{path}"\n'
+    done = subprocess.run(command, input=unit, cwd=build, text=True, capture_output=True, timeout=300, check=False)
+    return done.returncode == 0, done.stderr
+
+
+def read_cache(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            return set(file.read().split())
+    except FileNotFoundError:
+        return set()
+
+
+def main():
+    root, build, compiler = os.path.abspath(sys.argv[1]), sys.argv[2], sys.argv[3:]
+    if "ccache" in os.path.basename(compiler[0]):
+        compiler = compiler[1:]  # it cannot cache a syntax check
+    command = compiler + flags_of(build) + ["-I", root, "-Wall", "-Wextra", "-Werror", "-Wno-tsan",
+                                            "-fsyntax-only", "-x", "c++", "-"]
+    version = subprocess.run(compiler + ["--version"], capture_output=True, check=True).stdout
+    installed = os.stat(PACKAGES).st_mtime if os.path.exists(PACKAGES) else 0
+    surroundings = version + repr((command, installed)).encode()
+
+    cache_path = os.path.join(build, "headers.passed")
+    cache = read_cache(cache_path)
+    keys = {path: key_of(root, path, surroundings) for path in find_headers(root)}
+    todo = [path for path, key in keys.items() if key not in cache]
+    failed = set()
+    with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as workers:
+        for path, (good, errors) in zip(todo, workers.map(lambda p: compile_alone(command, build, p), todo)):
+            if not good:
+                failed.add(path)
+                print(f"{path} does not compile alone:\n{errors[:2000]}")
+    with open(cache_path + ".new", "w", encoding="utf-8") as file:
+        file.write("\n".join(key for path, key in keys.items() if path not in failed) + "\n")
+    os.replace(cache_path + ".new", cache_path)
+    print(f"{len(keys)} headers, {len(todo)} compiled, {len(failed)} failed")
+    return 1 if failed or not keys else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
