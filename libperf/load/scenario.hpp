@@ -99,8 +99,14 @@ struct PERF_EXPORT Scenario {
   std::vector<AdminStep> teardown;
   std::set<std::string> allow;
 
+  /// From the run's start: `start`, or the planned end of the load that it comes after.
+  std::optional<Duration> PlannedStart(std::size_t load) const;
   /// The planned end of a load that has one, from the run's start.
   std::optional<Duration> PlannedEnd(std::size_t load) const;
 };
+
+/// The requests of a flow in the order of their `request_id`, which counts from 0 without gaps.
+/// Lifetime: points into the flow.
+PERF_EXPORT std::vector<const Step*> Requests(const FlowSpec& flow);
 
 }  // namespace perf::load

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "libperf/load/metric_path.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+#include <vector>
+
+#include "libperf/base/text.hpp"
+
+namespace perf::load {
+
+namespace {
+
+constexpr std::array<std::pair<std::string_view, Metric>, 11> kMetrics{{
+    {"latency", Metric::kLatency},
+    {"wait", Metric::kWait},
+    {"service_time", Metric::kServiceTime},
+    {"schedule_lag", Metric::kScheduleLag},
+    {"first_byte", Metric::kFirstByte},
+    {"duration", Metric::kDuration},
+    {"requests", Metric::kRequests},
+    {"errors", Metric::kErrors},
+    {"dropped", Metric::kDropped},
+    {"iterations", Metric::kIterations},
+    {"rate", Metric::kRate},
+}};
+constexpr std::array<std::string_view, 5> kErrorNames{"connect", "timeout", "protocol", "status",
+                                                      "check"};
+
+/// What is counted per arrival or iteration, not per request.
+bool OfIterationsOnly(Metric metric) noexcept {
+  return metric == Metric::kDuration || metric == Metric::kDropped ||
+         metric == Metric::kIterations || metric == Metric::kRate;
+}
+
+std::optional<Metric> FindMetric(std::string_view name) noexcept {
+  for (const auto& [known, metric] : kMetrics) {
+    if (known == name) return metric;
+  }
+  return std::nullopt;
+}
+
+const Step* FindRequest(const FlowSpec& flow, std::string_view name) {
+  for (const Step* step : Requests(flow)) {
+    if (step->name == name) return step;
+  }
+  return nullptr;
+}
+
+/// Resolves one path; keeps the scenario and where to say what is wrong.
+class Resolver {
+ public:
+  Resolver(const Scenario& scenario, std::string_view path, MetricPathError& error)
+      : scenario_(scenario), path_(path), error_(error) {}
+
+  std::optional<MetricPath> Run() {
+    std::vector<std::string_view> parts = Split(path_, '.');
+    if (!TakeMetric(parts)) return std::nullopt;
+    if (parts.size() > 2) {
+      return Fail("a metric path has at most three parts: load or flow, step, metric");
+    }
+    if (parts.size() == 2) return Two(parts[0], parts[1]);
+    if (parts.size() == 1) return One(parts[0]);
+    return found_;
+  }
+
+ private:
+  std::nullopt_t Fail(std::string message, std::string_view word = {},
+                      const std::vector<std::string_view>& candidates = {}) {
+    error_.message = std::move(message);
+    error_.suggestion = word.empty() ? std::string() : std::string(Suggest(word, candidates));
+    return std::nullopt;
+  }
+
+  /// Takes the metric, of one part or `errors.KIND`, off the end.
+  bool TakeMetric(std::vector<std::string_view>& parts) {
+    if (parts.size() >= 2 && parts[parts.size() - 2] == "errors") {
+      const auto* kind = std::find(kErrorNames.begin(), kErrorNames.end(), parts.back());
+      if (kind == kErrorNames.end()) {
+        Fail(fmt::format("'{}' is no kind of error: connect, timeout, protocol, status, check",
+                         Excerpt(parts.back(), 64)),
+             parts.back(), {kErrorNames.begin(), kErrorNames.end()});
+        return false;
+      }
+      found_.metric = Metric::kErrors;
+      found_.error = static_cast<ErrorKind>(1 + (kind - kErrorNames.begin()));
+      parts.resize(parts.size() - 2);
+      return true;
+    }
+    if (const auto metric = FindMetric(parts.back())) {
+      found_.metric = *metric;
+      parts.pop_back();
+      return true;
+    }
+    std::vector<std::string_view> names;
+    for (const auto& [name, metric] : kMetrics) names.push_back(name);
+    Fail(fmt::format("'{}' is no metric: expected one of {}", Excerpt(parts.back(), 64),
+                     fmt::join(names, ", ")),
+         parts.back(), names);
+    return false;
+  }
+
+  bool TakeOwner(std::string_view name) {
+    for (std::size_t i = 0; i < scenario_.loads.size(); ++i) {
+      if (scenario_.loads[i].name == name) {
+        found_.load = i;
+        found_.flow = scenario_.loads[i].flow;
+        return true;
+      }
+    }
+    for (std::size_t i = 0; i < scenario_.flows.size(); ++i) {
+      if (scenario_.flows[i].name == name) {
+        found_.flow = i;
+        return true;
+      }
+    }
+    return false;
+  }
+
+  std::optional<MetricPath> WithRequest(const Step& step) {
+    if (OfIterationsOnly(found_.metric)) {
+      return Fail(fmt::format("a step has no such metric: '{}' belongs to a load or flow",
+                              path_.substr(path_.rfind('.') + 1)));
+    }
+    if (found_.metric == Metric::kFirstByte && !std::holds_alternative<HttpStep>(step.action)) {
+      return Fail(fmt::format("step '{}' is not http: only http steps have first_byte", step.name));
+    }
+    found_.request = step.request_id;
+    return found_;
+  }
+
+  std::vector<std::string_view> Names(bool owners, std::optional<std::size_t> steps_of) const {
+    std::vector<std::string_view> names;
+    if (owners) {
+      for (const auto& load : scenario_.loads) names.push_back(load.name);
+      for (const auto& flow : scenario_.flows) names.push_back(flow.name);
+    }
+    for (std::size_t i = 0; i < scenario_.flows.size(); ++i) {
+      if (steps_of && *steps_of != i) continue;
+      for (const Step* step : Requests(scenario_.flows[i])) names.push_back(step->name);
+    }
+    return names;
+  }
+
+  std::optional<MetricPath> Two(std::string_view owner, std::string_view name) {
+    if (!TakeOwner(owner)) {
+      return Fail(fmt::format("no load or flow is named '{}'", Excerpt(owner, 64)), owner,
+                  Names(true, std::nullopt));
+    }
+    const FlowSpec& flow = scenario_.flows[*found_.flow];
+    if (const Step* step = FindRequest(flow, name)) return WithRequest(*step);
+    return Fail(fmt::format("flow '{}' has no request named '{}'", flow.name, Excerpt(name, 64)),
+                name, Names(false, found_.flow));
+  }
+
+  std::optional<MetricPath> One(std::string_view name) {
+    if (TakeOwner(name)) return found_;
+    const Step* only = nullptr;
+    for (std::size_t i = 0; i < scenario_.flows.size(); ++i) {
+      const Step* step = FindRequest(scenario_.flows[i], name);
+      if (!step) continue;
+      if (only) {
+        return Fail(
+            fmt::format("more than one flow has a step '{}': put the flow or load before "
+                        "it, as in {}.{}",
+                        name, scenario_.flows[i].name, path_));
+      }
+      only = step;
+      found_.flow = i;
+    }
+    if (only) return WithRequest(*only);
+    return Fail(fmt::format("no load, flow or request is named '{}'", Excerpt(name, 64)), name,
+                Names(true, std::nullopt));
+  }
+
+  const Scenario& scenario_;
+  std::string_view path_;
+  MetricPathError& error_;
+  MetricPath found_;
+};
+
+}  // namespace
+
+MetricType TypeOf(Metric metric) noexcept {
+  switch (metric) {
+    case Metric::kRequests:
+    case Metric::kDropped:
+    case Metric::kIterations: return MetricType::kCounter;
+    case Metric::kErrors: return MetricType::kRate;
+    case Metric::kRate: return MetricType::kGauge;
+    default: return MetricType::kTrend;
+  }
+}
+
+bool IsMetricName(std::string_view name) noexcept { return FindMetric(name).has_value(); }
+
+std::optional<MetricPath> ResolveMetric(const Scenario& scenario, std::string_view path,
+                                        MetricPathError& error) {
+  return Resolver(scenario, path, error).Run();
+}
+
+}  // namespace perf::load
