@@ -73,6 +73,9 @@ class PERF_EXPORT HttpConnector {
  public:
   virtual ~HttpConnector();
   virtual Task<Dialled<HttpConnection>> Dial(Deadline deadline) = 0;
+  /// Really connects once (with TLS where the URL says so) and hangs up: whether the target can be
+  /// reached before a run starts. `failure` outlives the task.
+  virtual Task<void> Probe(Failure& failure, Deadline deadline) = 0;
 };
 
 /// Throws: ConfigError where the configuration cannot work (native client for https, …).

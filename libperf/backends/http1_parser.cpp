@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "libperf/backends/http1_parser.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <limits>
+
+#include "libperf/base/text.hpp"
+
+namespace perf::backends {
+namespace {
+
+constexpr std::size_t kExcerpt = 80;
+
+constexpr std::array<bool, 256> MakeTokenTable() {
+  std::array<bool, 256> table{};
+  for (const char c : std::string_view("!#$%&'*+-.^_`|~"))
+    table[static_cast<unsigned char>(c)] = true;
+  for (int c = '0'; c <= '9'; ++c) table[static_cast<std::size_t>(c)] = true;
+  for (int c = 'a'; c <= 'z'; ++c) table[static_cast<std::size_t>(c)] = true;
+  for (int c = 'A'; c <= 'Z'; ++c) table[static_cast<std::size_t>(c)] = true;
+  return table;
+}
+constexpr auto kToken = MakeTokenTable();
+
+bool IsToken(std::string_view text) noexcept {
+  for (const char c : text) {
+    if (!kToken[static_cast<unsigned char>(c)]) return false;
+  }
+  return !text.empty();
+}
+
+bool IsDigit(char c) noexcept { return c >= '0' && c <= '9'; }
+
+/// Whether `text` is `lower` in any case; `lower` is lower case.
+bool Is(std::string_view text, std::string_view lower) noexcept {
+  if (text.size() != lower.size()) return false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if ((c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c) != lower[i]) return false;
+  }
+  return true;
+}
+
+std::string_view TrimBlanks(std::string_view text) noexcept {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
+}
+
+/// Calls `use` for each comma-separated item until it says false.
+template <typename Use>
+bool EachItem(std::string_view list, Use use) {
+  for (;;) {
+    const std::size_t comma = list.find(',');
+    if (!use(TrimBlanks(list.substr(0, comma)))) return false;
+    if (comma == std::string_view::npos) return true;
+    list.remove_prefix(comma + 1);
+  }
+}
+
+int HexDigit(char c) noexcept {
+  if (IsDigit(c)) return c - '0';
+  const char lower = static_cast<char>(c | 0x20);
+  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+}  // namespace
+
+void Http1Parser::Start(bool to_head, const Sink& sink) noexcept {
+  sink_ = sink;
+  state_ = State::kStatusLine;
+  to_head_ = to_head;
+  keep_alive_ = chunked_ = has_length_ = false;
+  status_ = version_ = 0;
+  fields_ = interim_ = 0;
+  head_bytes_ = 0;
+  left_ = length_ = body_bytes_ = 0;
+  line_.clear();
+  error_.clear();
+}
+
+bool Http1Parser::TakesLines() const noexcept {
+  return state_ != State::kBody && state_ != State::kBodyToEnd && state_ != State::kChunkData;
+}
+
+std::size_t Http1Parser::Feed(std::string_view bytes) {
+  std::size_t used = 0;
+  while (used < bytes.size() && !Finished()) {
+    const std::string_view rest = bytes.substr(used);
+    used += TakesLines() ? FeedLine(rest) : FeedBody(rest);
+  }
+  return used;
+}
+
+std::size_t Http1Parser::FeedLine(std::string_view bytes) {
+  const void* end = std::memchr(bytes.data(), '\n', bytes.size());
+  const std::size_t used =
+      end ? static_cast<std::size_t>(static_cast<const char*>(end) - bytes.data()) + 1
+          : bytes.size();
+  if (state_ != State::kChunkSize && state_ != State::kChunkEnd) head_bytes_ += used;
+  if (line_.size() + used > limits_.line) {
+    Fail("a line longer than the limit");
+  } else if (head_bytes_ > limits_.head) {
+    Fail("a head longer than the limit");
+  } else if (end && line_.empty()) {
+    OnLine(bytes.substr(0, used - 1));
+  } else {
+    line_.append(bytes.data(), end ? used - 1 : used);
+    // What cannot become a good line must not be waited for until its end.
+    if (!CheckStart(line_)) return used;
+    if (end) {
+      OnLine(line_);
+      line_.clear();
+    }
+  }
+  return used;
+}
+
+bool Http1Parser::CheckStart(std::string_view start) {
+  if (state_ == State::kStatusLine) {
+    constexpr std::string_view kWord = "HTTP/";
+    if (start.substr(0, kWord.size()) == kWord.substr(0, start.size())) return true;
+    Fail("not an HTTP/1 reply", start);
+    return false;
+  }
+  if (state_ == State::kChunkEnd && !start.empty() && start[0] != '\r') {
+    Fail("a chunk longer than it said");
+    return false;
+  }
+  return true;
+}
+
+std::size_t Http1Parser::FeedBody(std::string_view bytes) {
+  const bool to_end = state_ == State::kBodyToEnd;
+  const std::size_t used =
+      to_end ? bytes.size()
+             : static_cast<std::size_t>(std::min<std::uint64_t>(left_, bytes.size()));
+  if (sink_.body != nullptr && sink_.body->size() < sink_.max_body) {
+    const auto room = sink_.max_body - sink_.body->size();
+    sink_.body->append(bytes.data(), static_cast<std::size_t>(std::min<std::uint64_t>(room, used)));
+  }
+  body_bytes_ += used;
+  if (to_end) return used;
+  left_ -= used;
+  if (left_ == 0) state_ = state_ == State::kBody ? State::kDone : State::kChunkEnd;
+  return used;
+}
+
+void Http1Parser::FeedEnd() {
+  switch (state_) {
+    case State::kDone:
+    case State::kFailed: break;
+    case State::kBodyToEnd: state_ = State::kDone; break;
+    case State::kStatusLine:
+      Fail(head_bytes_ == 0 ? "closed by peer before reply" : "closed by peer within the head");
+      break;
+    case State::kFields: Fail("closed by peer within the head"); break;
+    case State::kBody:
+      Fail("closed by peer after " + std::to_string(body_bytes_) + " of " +
+           std::to_string(length_) + " body bytes");
+      break;
+    default:
+      Fail("closed by peer after " + std::to_string(body_bytes_) +
+           " body bytes, before the last chunk");
+  }
+}
+
+void Http1Parser::OnLine(std::string_view line) {
+  if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
+  switch (state_) {
+    case State::kStatusLine: OnStatusLine(line); break;
+    case State::kFields:
+      if (line.empty()) {
+        OnHeadEnd();
+      } else {
+        OnField(line);
+      }
+      break;
+    case State::kTrailers:
+      if (line.empty()) {
+        state_ = State::kDone;
+      } else {
+        OnField(line);
+      }
+      break;
+    case State::kChunkSize: OnChunkSize(line); break;
+    case State::kChunkEnd:
+      if (!line.empty()) return Fail("a chunk longer than it said");
+      state_ = State::kChunkSize;
+      break;
+    default: break;
+  }
+}
+
+void Http1Parser::OnStatusLine(std::string_view line) {
+  // "HTTP/1.1 200", then a blank and any reason, which may be missing.
+  constexpr std::size_t kShortest = 12;
+  const bool good = line.size() >= kShortest && line.substr(0, 7) == "HTTP/1." &&
+                    IsDigit(line[7]) && line[8] == ' ' && line[9] >= '1' && line[9] <= '9' &&
+                    IsDigit(line[10]) && IsDigit(line[11]) &&
+                    (line.size() == kShortest || line[kShortest] == ' ') &&
+                    std::memchr(line.data(), '\r', line.size()) == nullptr;
+  if (!good) return Fail("not an HTTP/1 reply", line);
+  version_ = line[7] == '0' ? 10 : 11;
+  keep_alive_ = version_ == 11;
+  status_ =
+      static_cast<std::int16_t>((line[9] - '0') * 100 + (line[10] - '0') * 10 + (line[11] - '0'));
+  state_ = State::kFields;
+}
+
+void Http1Parser::OnField(std::string_view line) {
+  if (++fields_ > limits_.fields) return Fail("too many header fields");
+  if (line[0] == ' ' || line[0] == '\t') return Fail("a folded header field", line);
+  const void* colon = std::memchr(line.data(), ':', line.size());
+  if (colon == nullptr) return Fail("a header field without a colon", line);
+  const auto length = static_cast<std::size_t>(static_cast<const char*>(colon) - line.data());
+  const std::string_view name = line.substr(0, length);
+  if (!IsToken(name)) return Fail("a bad header field name", line);
+  const std::string_view value = TrimBlanks(line.substr(length + 1));
+  if (!value.empty() && (std::memchr(value.data(), '\r', value.size()) != nullptr ||
+                         std::memchr(value.data(), '\0', value.size()) != nullptr)) {
+    return Fail("a control character in a header field", line);
+  }
+  // Framing must not change after the body began: trailers are data only.
+  if (state_ == State::kFields) OnFraming(name, value);
+  if (sink_.fields != nullptr && status_ >= 200) sink_.fields->emplace_back(name, value);
+}
+
+void Http1Parser::OnFraming(std::string_view name, std::string_view value) {
+  switch (name.size()) {
+    case 10:
+      if (Is(name, "connection")) OnConnection(value);
+      break;
+    case 14:
+      if (Is(name, "content-length")) OnLength(value);
+      break;
+    case 17:
+      if (!Is(name, "transfer-encoding")) break;
+      // Twice "chunked" is refused with the rest: a body cannot be chunked twice.
+      if (chunked_ || !Is(value, "chunked")) return Fail("an unknown transfer coding", value);
+      chunked_ = true;
+      break;
+    default: break;
+  }
+}
+
+void Http1Parser::OnConnection(std::string_view value) {
+  EachItem(value, [this](std::string_view item) {
+    if (Is(item, "close")) {
+      keep_alive_ = false;
+      return false;
+    }
+    if (version_ == 10 && Is(item, "keep-alive")) keep_alive_ = true;
+    return true;
+  });
+}
+
+void Http1Parser::OnLength(std::string_view value) {
+  constexpr auto kMax = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+  const bool good = EachItem(value, [this](std::string_view item) {
+    std::uint64_t length = 0;
+    for (const char c : item) {
+      if (!IsDigit(c)) return false;
+      const auto digit = static_cast<std::uint64_t>(c - '0');
+      if (length > (kMax - digit) / 10) return false;
+      length = length * 10 + digit;
+    }
+    if (item.empty() || (has_length_ && length != length_)) return false;
+    has_length_ = true;
+    length_ = length;
+    return true;
+  });
+  if (!good) Fail("a bad or contradicting Content-Length", value);
+}
+
+void Http1Parser::OnHeadEnd() {
+  if (status_ < 200) {
+    if (status_ == 101) return Fail("an upgrade that was not asked for");
+    if (++interim_ > limits_.interim) return Fail("too many interim replies");
+    keep_alive_ = chunked_ = has_length_ = false;
+    state_ = State::kStatusLine;
+    return;
+  }
+  if (chunked_ && (has_length_ || version_ == 10)) {
+    return Fail(has_length_ ? "Transfer-Encoding beside Content-Length"
+                            : "Transfer-Encoding in an HTTP/1.0 reply");
+  }
+  if (to_head_ || status_ == 204 || status_ == 304) {
+    state_ = State::kDone;
+  } else if (chunked_) {
+    state_ = State::kChunkSize;
+  } else if (has_length_) {
+    left_ = length_;
+    state_ = left_ == 0 ? State::kDone : State::kBody;
+  } else {
+    keep_alive_ = false;
+    state_ = State::kBodyToEnd;
+  }
+}
+
+void Http1Parser::OnChunkSize(std::string_view line) {
+  std::uint64_t size = 0;
+  std::size_t digits = 0;
+  for (; digits < line.size() && HexDigit(line[digits]) >= 0; ++digits) {
+    if (size >> 58) return Fail("a chunk size that cannot be", line);
+    size = size * 16 + static_cast<std::uint64_t>(HexDigit(line[digits]));
+  }
+  const std::string_view rest = TrimBlanks(line.substr(digits));
+  const bool plain = rest.empty() || rest[0] == ';';
+  if (digits == 0 || !plain || rest.find('\r') != std::string_view::npos) {
+    return Fail("a bad chunk size", line);
+  }
+  left_ = size;
+  state_ = size == 0 ? State::kTrailers : State::kChunkData;
+}
+
+void Http1Parser::Fail(std::string_view what) {
+  state_ = State::kFailed;
+  keep_alive_ = false;
+  error_ = what;
+}
+
+void Http1Parser::Fail(std::string_view what, std::string_view excerpt) {
+  // `excerpt` may view line_, which stays as it is until the next Start.
+  Fail(what);
+  error_ += ": \"";
+  error_ += Excerpt(excerpt.substr(0, 4 * kExcerpt), kExcerpt);
+  error_ += '"';
+}
+
+}  // namespace perf::backends

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "libperf/backends/http.hpp"
+
+namespace perf::backends {
+
+/// What both HTTP clients put into every request; made once per connector.
+/// Thread safety: constant after construction.
+class HttpPreamble {
+ public:
+  /// Throws: ConfigError for a header that cannot be sent.
+  explicit HttpPreamble(const HttpConfig& config);
+
+  /// Host first, then User-Agent, Authorization where the URL has a user, and the configured ones.
+  const std::vector<HttpHeader>& Headers() const noexcept { return headers_; }
+  /// Appends the whole head of an HTTP/1.1 request. A header of the request replaces one of the
+  /// same name in Headers().
+  void AppendHead(const HttpRequest& request, std::string& out) const;
+
+ private:
+  std::vector<HttpHeader> headers_;
+  std::string lines_;  // headers_ as they are sent
+};
+
+/// Why that request cannot be sent as it is; empty where it can. Values come from templates and
+/// captures, and a line break in one would smuggle another request in.
+std::string_view WhyNotSendable(const HttpRequest& request) noexcept;
+/// Whether Content-Length is sent although the body is empty.
+bool MethodHasBody(std::string_view method) noexcept;
+bool HasHeader(const std::vector<HttpHeader>& headers, std::string_view name) noexcept;
+void FailReply(HttpReply& reply, ErrorKind kind, std::string_view text);
+
+}  // namespace perf::backends
