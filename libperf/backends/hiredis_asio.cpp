@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "libperf/backends/hiredis_asio.hpp"
+
+#include <hiredis/hiredis.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "libperf/base/error.hpp"
+
+#if HIREDIS_MAJOR >= 1 && __has_include(<hiredis/hiredis_ssl.h>)
+#define PERF_HIREDIS_TLS 1
+#include <hiredis/hiredis_ssl.h>
+#else
+#define PERF_HIREDIS_TLS 0
+#endif
+
+namespace perf::backends {
+namespace {
+
+#if HIREDIS_MAJOR >= 1
+using Elements = std::size_t;
+#else
+using Elements = int;
+#endif
+
+/// More than any sensible reply has; a length from a broken peer must not take all memory.
+constexpr Elements kMaxElements = 1 << 20;
+
+}  // namespace
+
+/// hiredis' reader calls these instead of building redisReply trees: where the reply is not
+/// kept nothing is allocated, where it is kept the Json is built at once.
+struct HiredisStream::Parse {
+  static HiredisStream& Of(const redisReadTask* task) {
+    return *static_cast<HiredisStream*>(task->privdata);
+  }
+  static Json& Place(const redisReadTask* task) {
+    if (task->parent == nullptr) return Of(task).value_;
+    return static_cast<Json*>(task->parent->obj)->AsArray()[static_cast<std::size_t>(task->idx)];
+  }
+  static void* Put(const redisReadTask* task, Json value) {
+    Json& place = Place(task);
+    place = std::move(value);
+    return &place;
+  }
+  static void* String(const redisReadTask* task, char* text, std::size_t length) {
+    HiredisStream& stream = Of(task);
+    if (task->type == REDIS_REPLY_ERROR && task->parent == nullptr) {
+      stream.error_reply_.assign(text, length);
+    }
+    return stream.keep_ ? Put(task, std::string(text, length)) : &stream;
+  }
+  static void* Array(const redisReadTask* task, Elements elements) {
+    if (!Of(task).keep_) return &Of(task);
+    if (elements > kMaxElements) return nullptr;
+    return Put(task, Json::Array(static_cast<std::size_t>(elements)));
+  }
+  static void* Integer(const redisReadTask* task, long long value) {
+    return Of(task).keep_ ? Put(task, std::int64_t{value}) : &Of(task);
+  }
+  static void* Nil(const redisReadTask* task) {
+    return Of(task).keep_ ? Put(task, nullptr) : &Of(task);
+  }
+  static void Release(void*) {}  // values belong to the stream
+
+#if HIREDIS_MAJOR >= 1
+  static void* Double(const redisReadTask* task, double value, char*, std::size_t) {
+    return Of(task).keep_ ? Put(task, value) : &Of(task);
+  }
+  static void* Bool(const redisReadTask* task, int value) {
+    return Of(task).keep_ ? Put(task, value != 0) : &Of(task);
+  }
+  static inline redisReplyObjectFunctions functions = {String, Array, Integer, Double,
+                                                       Nil,    Bool,  Release};
+#else
+  static inline redisReplyObjectFunctions functions = {String, Array, Integer, Nil, Release};
+#endif
+};
+
+void HiredisStream::Free::operator()(redisContext* context) const noexcept {
+  redisFreeKeepFd(context);
+}
+
+HiredisStream::HiredisStream() = default;
+HiredisStream::~HiredisStream() = default;
+
+bool HiredisStream::HasTls() noexcept { return PERF_HIREDIS_TLS != 0; }
+
+#if PERF_HIREDIS_TLS
+namespace {
+
+redisSSLContext* TlsContext(const std::string& server_name) {
+  redisSSLContextError error = REDIS_SSL_CTX_NONE;
+  redisInitOpenSSL();
+  redisSSLContext* const context = redisCreateSSLContext(nullptr, "/etc/ssl/certs", nullptr,
+                                                         nullptr, server_name.c_str(), &error);
+  if (context == nullptr) {
+    throw IoError(std::string("TLS to Redis: ") + redisSSLContextGetError(error));
+  }
+  return context;
+}
+
+/// OpenSSL writes without MSG_NOSIGNAL; the loop's thread has no use for the signal.
+void BlockBrokenPipe() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+
+}  // namespace
+#endif
+
+void HiredisStream::Attach(int fd, const std::string& server_name) {
+  context_.reset(redisConnectFd(fd));
+  redisContext* const context = context_.get();
+  if (context == nullptr) throw IoError("hiredis: out of memory");
+  context->flags &= ~REDIS_BLOCK;
+  context->reader->fn = &Parse::functions;
+  context->reader->privdata = this;
+#if PERF_HIREDIS_TLS
+  if (!server_name.empty()) {
+    BlockBrokenPipe();
+    redisSSLContext* const tls = TlsContext(server_name);
+    const int result = redisInitiateSSLWithContext(context, tls);
+    redisFreeSSLContext(tls);  // the session holds a reference to what it needs
+    if (result != REDIS_OK) throw IoError(std::string("TLS to Redis: ") + context->errstr);
+    tls_ = true;
+  }
+#else
+  if (!server_name.empty()) throw ConfigError("TLS to Redis needs hiredis >= 1.0");
+#endif
+}
+
+bool HiredisStream::Break(std::string_view why) {
+  error_ = why;
+  return false;
+}
+
+bool HiredisStream::Send(std::string_view bytes) {
+  if (tls_) {
+    if (redisAppendFormattedCommand(context_.get(), bytes.data(), bytes.size()) != REDIS_OK) {
+      write_failed_ = true;
+    }
+    return Flush();
+  }
+  if (sent_ == out_.size()) {
+    out_.clear();
+    sent_ = 0;
+    const auto wrote = ::send(context_->fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (wrote > 0) bytes.remove_prefix(static_cast<std::size_t>(wrote));
+    if (bytes.empty()) return true;
+  }
+  out_ += bytes;
+  return Flush();
+}
+
+bool HiredisStream::Flush() {
+  if (tls_) {
+    int done = 0;
+    if (!write_failed_ && redisBufferWrite(context_.get(), &done) != REDIS_OK) write_failed_ = true;
+    return write_failed_ || done != 0;
+  }
+  while (sent_ < out_.size() && !write_failed_) {
+    const auto wrote = ::send(context_->fd, out_.data() + sent_, out_.size() - sent_, MSG_NOSIGNAL);
+    if (wrote > 0) {
+      sent_ += static_cast<std::size_t>(wrote);
+    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      return false;
+    } else if (errno != EINTR) {
+      write_failed_ = true;
+    }
+  }
+  return true;
+}
+
+bool HiredisStream::WantsRead() const noexcept {
+  pollfd entry{context_->fd, POLLOUT, 0};
+  return tls_ && ::poll(&entry, 1, 0) > 0;
+}
+
+bool HiredisStream::Fill() {
+  if (redisBufferRead(context_.get()) == REDIS_OK) return true;
+  return Break(context_->err == REDIS_ERR_EOF ? "the server closed the connection"
+                                              : context_->errstr);
+}
+
+HiredisStream::Step HiredisStream::Next() {
+  redisReader* const reader = context_->reader;
+  void* reply = nullptr;
+  error_reply_.clear();
+  if (redisReaderGetReply(reader, &reply) != REDIS_OK) {
+    Break(reader->errstr);
+    return Step::kBroken;
+  }
+  return reply == nullptr ? Step::kMore : Step::kReply;
+}
+
+bool HiredisStream::HasRest() const noexcept {
+  return context_->reader->pos < context_->reader->len;
+}
+
+}  // namespace perf::backends

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "libperf/backends/pg_session.hpp"
+
+#include <fmt/format.h>
+#include <libpq-fe.h>
+#include <openssl/ssl.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <string_view>
+
+#include "libperf/backends/failure_text.hpp"
+#include "libperf/backends/pg_cancel.hpp"
+#include "libperf/base/log.hpp"
+
+namespace perf::backends {
+namespace {
+
+/// "s17": short, because it goes over the wire with every statement.
+struct StatementName {
+  explicit StatementName(std::uint32_t id) noexcept {
+    text[0] = 's';
+    *std::to_chars(text + 1, text + sizeof text - 1, id).ptr = '\0';
+  }
+  char text[16];
+};
+
+void LogNotice(void*, const char* message) {
+  Log(LogLevel::kDebug, "postgres: {}", FailureText(message));
+}
+
+/// Classes after which the server or this session of it is of no more use: connection
+/// exceptions, shut-downs, and a primary that became read-only (it was demoted).
+bool EndsSession(std::string_view sqlstate) noexcept {
+  return sqlstate.starts_with("08") || sqlstate.starts_with("57P0") || sqlstate == "25006";
+}
+
+/// What OpenSSL has read from the socket and libpq has not taken yet.
+bool TlsPending(PGconn* connection) noexcept {
+  if (PQsslInUse(connection) == 0) return false;
+  const auto* const ssl = static_cast<const SSL*>(PQsslStruct(connection, "OpenSSL"));
+  return ssl != nullptr && SSL_pending(ssl) > 0;
+}
+
+}  // namespace
+
+void PgSession::Close::operator()(pg_conn* connection) const noexcept { PQfinish(connection); }
+
+PgSession::PgSession(EventLoop& loop, bool prepared)
+    : loop_(loop),
+      watch_(
+          loop, [](void* self) { static_cast<PgSession*>(self)->OnReadable(); },
+          [](void* self) { static_cast<PgSession*>(self)->OnWritable(); }, this),
+      alarm_(loop, [this] { OnAlarm(); }),
+      use_prepared_(prepared) {}
+
+PgSession::~PgSession() = default;
+
+void PgSession::Resume() {
+  pending_ = false;
+  if (const auto waiter = std::exchange(waiter_, {})) waiter.resume();
+}
+
+Task<Failure> PgSession::Open(const PgOptions& options, Deadline deadline) {
+  std::vector<const char*> keys;
+  std::vector<const char*> values;
+  for (const auto& [key, value] : options) {
+    keys.push_back(key.c_str());
+    values.push_back(value.c_str());
+  }
+  keys.push_back(nullptr);
+  values.push_back(nullptr);
+  connection_.reset(PQconnectStartParams(keys.data(), values.data(), 0));
+  PGconn* const connection = connection_.get();
+  Failure failure;
+  if (connection == nullptr) {
+    failure = {ErrorKind::kConnect, "out of memory"};
+    co_return failure;
+  }
+  PQsetNoticeProcessor(connection, LogNotice, nullptr);
+  connecting_ = true;
+  alarm_.Arm(deadline);
+  auto state =
+      PQstatus(connection) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
+  while (state == PGRES_POLLING_READING || state == PGRES_POLLING_WRITING) {
+    // libpq may have changed the socket (next host, TLS refused): it is watched anew each time.
+    watch_.Assign(PQsocket(connection));
+    pending_ = true;
+    state == PGRES_POLLING_READING ? watch_.AwaitReadableLevel() : watch_.AwaitWritable();
+    Wait wait(*this);
+    co_await wait;
+    watch_.Release();
+    if (expired_) {
+      failure = {ErrorKind::kConnect, TimeoutText(loop_, "connecting")};
+      co_return failure;
+    }
+    state = PQconnectPoll(connection);
+  }
+  alarm_.Disarm();
+  connecting_ = false;
+  if (state != PGRES_POLLING_OK || PQsetnonblocking(connection, 1) != 0) {
+    failure = {ErrorKind::kConnect, FailureText(PQerrorMessage(connection))};
+    co_return failure;
+  }
+  watch_.Assign(PQsocket(connection));
+  co_return failure;
+}
+
+bool PgSession::Reusable() const noexcept {
+  return !broken_ && connection_ != nullptr && reply_ == nullptr &&
+         PQstatus(connection_.get()) == CONNECTION_OK &&
+         PQtransactionStatus(connection_.get()) == PQTRANS_IDLE;
+}
+
+bool PgSession::Alive() noexcept {
+  return Reusable() && !FdWatch::Pending(PQsocket(connection_.get()));
+}
+
+bool PgSession::IsPrepared(std::uint32_t id) const noexcept {
+  return id < prepared_.size() && prepared_[id];
+}
+
+void PgSession::MarkPrepared(std::uint32_t id, bool prepared) {
+  if (id >= prepared_.size()) prepared_.resize(id + 1);
+  prepared_[id] = prepared;
+}
+
+bool PgSession::Bind(std::span<const SqlParameter> parameters, SqlReply& reply) {
+  values_.clear();
+  for (const SqlParameter& parameter : parameters) {
+    values_.push_back(parameter ? parameter->c_str() : nullptr);
+    if (parameter && std::memchr(parameter->data(), '\0', parameter->size()) != nullptr) {
+      reply.failure = {
+          ErrorKind::kStatus,
+          fmt::format("parameter ${} holds a zero byte, which text cannot", values_.size())};
+      return false;
+    }
+  }
+  return true;
+}
+
+/// After one of the PQsend functions, which have written already where the socket took it.
+void PgSession::Begin(SqlReply& reply, int sent) {
+  reply_ = &reply;
+  pending_ = true;
+  if (sent == 0) {
+    const bool lost = PQstatus(connection_.get()) == CONNECTION_BAD;
+    broken_ = broken_ || lost;
+    reply.failure = {lost ? ErrorKind::kProtocol : ErrorKind::kStatus,
+                     FailureText(PQerrorMessage(connection_.get()))};
+    Finish();
+    return;
+  }
+  if (PQflush(connection_.get()) != 0) watch_.AwaitWritable();
+  watch_.AwaitReadable();
+}
+
+Task<void> PgSession::Execute(const SqlStatement& statement,
+                              std::span<const SqlParameter> parameters, SqlReply& reply,
+                              Deadline deadline) {
+  reply.Clear();
+  PGconn* const connection = connection_.get();
+  const int count = static_cast<int>(parameters.size());
+  reply.timing.sent = reply.timing.first_byte = reply.timing.done = Clock::now();
+  if (broken_ || connection == nullptr) {
+    reply.failure = {ErrorKind::kProtocol, "the connection was given up before"};
+    co_return;
+  }
+  if (!Bind(parameters, reply)) co_return;
+  statement_ = statement.id;
+  alarm_.Arm(deadline);
+  if (use_prepared_ && !IsPrepared(statement.id)) {
+    const StatementName name(statement.id);
+    Begin(reply, PQsendPrepare(connection, name.text, statement.text.c_str(), 0, nullptr));
+    Wait wait(*this);
+    co_await wait;
+    if (reply.failure) co_return;
+    MarkPrepared(statement.id, true);
+    reply.Adopt(nullptr);
+    alarm_.Arm(deadline);
+  }
+  reply.timing.first_byte = {};
+  if (use_prepared_) {
+    const StatementName name(statement.id);
+    Begin(reply,
+          PQsendQueryPrepared(connection, name.text, count, values_.data(), nullptr, nullptr, 0));
+  } else {
+    Begin(reply, PQsendQueryParams(connection, statement.text.c_str(), count, nullptr,
+                                   values_.data(), nullptr, nullptr, 0));
+  }
+  Wait wait(*this);
+  co_await wait;
+}
+
+void PgSession::OnReadable() {
+  if (connecting_) {
+    Resume();
+  } else if (reply_ != nullptr) {
+    Read();
+  }
+}
+
+void PgSession::OnWritable() {
+  if (connecting_) {
+    Resume();
+  } else if (reply_ != nullptr && PQflush(connection_.get()) > 0) {
+    watch_.AwaitWritable();
+  }
+}
+
+void PgSession::Read() {
+  PGconn* const connection = connection_.get();
+  for (;;) {
+    // Its failure shows as an error result below.
+    PQconsumeInput(connection);
+    if (reply_->timing.first_byte == TimePoint{}) reply_->timing.first_byte = Clock::now();
+    if (Pump()) {
+      Finish();
+      return;
+    }
+    // Readiness comes by edges, so nothing may be left: neither in the socket nor in the TLS layer.
+    if (!FdWatch::Pending(PQsocket(connection)) && !TlsPending(connection)) break;
+  }
+  watch_.AwaitReadable();
+}
+
+/// Takes the results that are complete; true when the statement is over.
+bool PgSession::Pump() {
+  while (PQisBusy(connection_.get()) == 0) {
+    PGresult* const result = PQgetResult(connection_.get());
+    if (result == nullptr || !Take(result)) return true;
+  }
+  return false;
+}
+
+/// False when there is no sense in waiting for more.
+bool PgSession::Take(PGresult* result) {
+  switch (PQresultStatus(result)) {
+    case PGRES_COMMAND_OK:
+    case PGRES_TUPLES_OK:
+    case PGRES_EMPTY_QUERY: reply_->Adopt(result); return true;
+    case PGRES_COPY_IN:
+    case PGRES_COPY_OUT:
+    case PGRES_COPY_BOTH:
+      PQclear(result);
+      broken_ = true;
+      reply_->failure = {ErrorKind::kStatus, "COPY is not supported in a scenario's statements"};
+      return false;
+    default:
+      TakeError(result);
+      PQclear(result);
+      return true;
+  }
+}
+
+void PgSession::TakeError(PGresult* result) {
+  const bool lost = PQstatus(connection_.get()) == CONNECTION_BAD;
+  broken_ = broken_ || lost;
+  // What the server said before it hung up explains more than "server closed the connection".
+  if (reply_->failure) return;
+  const char* const sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+  if (sqlstate == nullptr) {
+    reply_->failure = {ErrorKind::kProtocol, FailureText(PQresultErrorMessage(result))};
+    broken_ = true;
+    return;
+  }
+  reply_->sqlstate = sqlstate;
+  reply_->failure = {
+      ErrorKind::kStatus,
+      fmt::format("{} (SQLSTATE {})",
+                  FailureText(PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY)), sqlstate)};
+  if (EndsSession(reply_->sqlstate)) broken_ = true;
+  if (use_prepared_ && reply_->sqlstate == "26000") MarkPrepared(statement_, false);
+  // "cached plan must not change result type": the name is taken, only a new session helps.
+  if (use_prepared_ && reply_->sqlstate == "0A000") broken_ = true;
+}
+
+void PgSession::Finish() {
+  alarm_.Disarm();
+  reply_->timing.done = Clock::now();
+  if (reply_->timing.first_byte == TimePoint{}) reply_->timing.first_byte = reply_->timing.done;
+  reply_ = nullptr;
+  Resume();
+}
+
+void PgSession::OnAlarm() {
+  expired_ = true;
+  if (reply_ != nullptr) {
+    broken_ = true;
+    reply_->failure = {ErrorKind::kTimeout, TimeoutText(loop_, "waiting for the reply")};
+    reply_->sqlstate.clear();
+    CancelLater(PQgetCancel(connection_.get()));
+    Finish();
+  } else {
+    Resume();
+  }
+}
+
+}  // namespace perf::backends
