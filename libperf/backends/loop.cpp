@@ -141,6 +141,14 @@ void EventLoop::Run() {
   if (parts.failure) std::rethrow_exception(std::exchange(parts.failure, nullptr));
 }
 
+bool EventLoop::Drain(Deadline deadline) {
+  while (parts_->live > 0 && !deadline.Passed(Clock::now())) {
+    Turn();
+    context_.run_one_for(std::chrono::milliseconds(parts_->ready.empty() ? 5 : 0));
+  }
+  return parts_->live == 0;
+}
+
 /// Whether the next instant is so near that blocking would miss it. Spinning is bounded to a
 /// twenty-fifth of the time: at high rates the quantum paces instead.
 bool EventLoop::SpinWorthwhile(TimePoint now) noexcept {

@@ -30,6 +30,9 @@ class PERF_EXPORT EventLoop final : public Executor {
   /// Runs until Stop. Throws: what a spawned task threw first; handlers must not throw.
   void Run();
   void Stop();
+  /// After Run: goes on until no spawned task lives or the deadline has passed; whether none does.
+  /// Call CancelAll first.
+  bool Drain(Deadline deadline);
 
   /// Starts a task that lives until its end and is counted in Live(). Its first exception stops
   /// the loop and comes out of Run.

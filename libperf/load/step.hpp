@@ -100,6 +100,7 @@ struct Step {
   std::vector<Capture> captures;
   Expect expect;
   std::size_t request_id = 0;
+  bool keep_going = false;  // `on_failure: continue`: the iteration goes on after a failure
   bool IsRequest() const noexcept { return action.index() <= 2; }
 };
 

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "libperf/load/flow_runner.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "libperf/base/text.hpp"
+#include "libperf/base/url.hpp"
+#include "libperf/load/inspect.hpp"
+
+namespace perf::load {
+namespace {
+
+constexpr std::size_t kSampleBytes = 400;
+
+std::size_t TargetOf(const Step& step) {
+  if (const auto* http = std::get_if<HttpStep>(&step.action)) return http->target;
+  if (const auto* sql = std::get_if<SqlStep>(&step.action)) return sql->target;
+  return std::get<RedisStep>(step.action).target;
+}
+
+}  // namespace
+
+FlowRunner::FlowRunner(const Scenario& scenario, backends::EventLoop& loop,
+                       std::vector<std::unique_ptr<TargetRuntime>>& targets)
+    : scenario_(scenario), loop_(loop), targets_(targets), waiting_(scenario.loads.size()) {
+  for (const LoadSpec& load : scenario.loads) {
+    seen_kinds_.emplace_back(RequestCount(scenario.flows[load.flow]));
+  }
+}
+
+Task<void> FlowRunner::Run(Iteration& it) {
+  it.failed = it.stop = it.target_down = false;
+  it.wait = it.service_time = it.extra = Duration::zero();
+  const TimePoint intended = it.intended;
+  const FlowSpec& flow = scenario_.flows[scenario_.loads[it.load].flow];
+  co_await RunSteps(flow.steps, it);
+  if (!it.recorded) co_return;
+  LoadRecord& record = interval_->loads[it.load];
+  ++record.iterations;
+  if (it.failed) ++record.failed_iterations;
+  const auto micros = [](Duration d) { return std::max<std::int64_t>(d.count() + 500, 0) / 1000; };
+  const Duration latency = it.ready - intended;
+  record.iteration.latency.Record(micros(latency));
+  record.iteration.wait.Record(micros(it.wait));
+  record.iteration.service_time.Record(micros(it.service_time));
+  record.iteration.schedule_lag.Record(micros(latency - it.wait - it.service_time - it.extra));
+}
+
+Task<void> FlowRunner::RunSteps(const Steps& steps, Iteration& it) {
+  for (const Step& step : steps) {
+    if (step.IsRequest()) {
+      co_await RunRequest(step, it);
+    } else {
+      co_await RunNested(step, it);
+    }
+    if (it.stop) co_return;
+  }
+}
+
+Task<void> FlowRunner::RunNested(const Step& step, Iteration& it) {
+  if (const auto* sleep = std::get_if<SleepStep>(&step.action)) {
+    co_await Sleep(*sleep, it);
+  } else if (const auto* group = std::get_if<GroupStep>(&step.action)) {
+    co_await RunSteps(group->steps, it);
+  } else if (const auto* repeat = std::get_if<RepeatStep>(&step.action)) {
+    for (std::uint64_t i = 0; i < repeat->times && !it.stop; ++i) {
+      co_await RunSteps(repeat->steps, it);
+    }
+  } else if (const auto* choose = std::get_if<ChooseStep>(&step.action)) {
+    const double drawn = it.random.Unit() * choose->cumulative.back();
+    const auto found =
+        std::upper_bound(choose->cumulative.begin(), choose->cumulative.end(), drawn);
+    const auto index = static_cast<std::size_t>(found - choose->cumulative.begin());
+    co_await RunSteps(choose->branches[std::min(index, choose->branches.size() - 1)], it);
+  } else if (const auto* set = std::get_if<SetStep>(&step.action)) {
+    for (const auto& [slot, value] : set->values) it.scope.values[slot] = value.Evaluate(it.scope);
+  }
+}
+
+Task<void> FlowRunner::Sleep(const SleepStep& sleep, Iteration& it) {
+  const Duration length(it.random.Int(sleep.least.count(), sleep.most.count()));
+  const TimePoint until = Saturated(it.ready, length);
+  co_await loop_.SleepUntil(until);
+  // What follows should have begun at `until`; that the loop woke later is its lag.
+  it.intended = until;
+  it.ready = std::max(Clock::now(), until);
+  it.extra += length;
+}
+
+Task<void> FlowRunner::RunRequest(const Step& step, Iteration& it) {
+  TargetRuntime& target = *targets_[TargetOf(step)];
+  RequestOutcome outcome;
+  outcome.intended = it.intended;
+  outcome.began = it.ready;
+  ++waiting_[it.load];
+  backends::ConnectionPool::Acquired acquired = co_await target.Pool().Borrow(it.ready);
+  --waiting_[it.load];
+  outcome.acquired = acquired.at;
+  backends::Failure failure = std::move(acquired.failure);
+  if (failure) {
+    outcome.timing.done = std::max(acquired.at, it.ready);
+    it.target_down = failure.kind == ErrorKind::kConnect;
+  } else {
+    co_await Send(step, acquired.loan, it, outcome, failure);
+  }
+  Finish(step, it, outcome, failure);
+}
+
+Task<void> FlowRunner::Send(const Step& step, backends::Loan& loan, Iteration& it,
+                            RequestOutcome& outcome, backends::Failure& failure) {
+  const Duration timeout = targets_[TargetOf(step)]->Spec().timeout;
+  const Deadline deadline = Deadline::After(outcome.acquired, timeout);
+  if (const auto* http = std::get_if<HttpStep>(&step.action)) {
+    backends::HttpReply& reply = it.http_reply;
+    const backends::HttpRequest& request = Prepare(step, *http, it);
+    co_await loan.As<backends::HttpConnection>().Exchange(request, reply, deadline);
+    loan.Return();
+    outcome.timing = reply.timing;
+    failure = reply.failure ? reply.failure : Inspect(step, reply, it.scope.values);
+  } else if (const auto* sql = std::get_if<SqlStep>(&step.action)) {
+    backends::SqlReply& reply = it.sql_reply;
+    Prepare(*sql, it);
+    const std::span<const backends::SqlParameter> parameters(it.sql_parameters);
+    co_await loan.As<backends::PostgresConnection>().Execute(sql->statement, parameters, reply,
+                                                             deadline);
+    loan.Return();
+    outcome.timing = reply.timing;
+    failure = reply.failure ? reply.failure : Inspect(step, reply, it.scope.values);
+    reply.Clear();
+  } else {
+    const auto& redis = std::get<RedisStep>(step.action);
+    backends::RedisReply& reply = it.redis_reply;
+    const backends::RedisCommand& command = Prepare(step, redis, it);
+    co_await loan.As<backends::RedisConnection>().Execute(command, reply, deadline);
+    loan.Return();
+    outcome.timing = reply.timing;
+    outcome.count = redis.pipeline;
+    failure = reply.failure ? reply.failure : Inspect(step, reply, it.scope.values);
+  }
+}
+
+void FlowRunner::Finish(const Step& step, Iteration& it, const RequestOutcome& outcome,
+                        const backends::Failure& failure) {
+  RequestOutcome ended = outcome;
+  ended.error = failure.kind;
+  LoadRecord& record = interval_->loads[it.load];
+  if (it.recorded) {
+    record.requests[step.request_id].Add(ended);
+  } else {
+    record.warmup_requests += ended.count;
+  }
+  if (failure) {
+    it.failed = true;
+    it.stop = !step.keep_going;
+    NoteFailure(step, it, failure);
+  }
+  it.wait += ended.acquired - ended.began;
+  if (ended.timing.sent != TimePoint{}) it.service_time += ended.timing.done - ended.timing.sent;
+  it.intended = it.ready = ended.timing.done;
+}
+
+void FlowRunner::NoteFailure(const Step& step, const Iteration& it,
+                             const backends::Failure& failure) {
+  unsigned& seen = seen_kinds_[it.load][step.request_id];
+  const unsigned bit = 1u << static_cast<unsigned>(failure.kind);
+  if ((seen & bit) != 0 || !it.recorded) return;
+  seen |= bit;
+  FailureSample sample;
+  sample.load = it.load;
+  sample.request = step.request_id;
+  sample.kind = failure.kind;
+  sample.text = Excerpt(MaskSecrets(failure.text), kSampleBytes);
+  sample.at_s = ToMs(it.ready - start_) / 1000;
+  interval_->samples.push_back(std::move(sample));
+}
+
+}  // namespace perf::load

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "libperf/backends/http.hpp"
+#include "libperf/backends/postgres.hpp"
+#include "libperf/backends/redis.hpp"
+#include "libperf/base/clock.hpp"
+#include "libperf/base/random.hpp"
+#include "libperf/load/template.hpp"
+
+namespace perf::load {
+
+/// One run through a flow, with the buffers that its requests need; reused by later iterations,
+/// so that a steady load allocates nothing.
+/// Thread safety: none. Lifetime: the engine's, which keeps unused ones in a list.
+struct Iteration {
+  explicit Iteration(std::uint64_t seed) : random(seed) {}
+  Iteration(const Iteration&) = delete;
+  Iteration& operator=(const Iteration&) = delete;
+
+  Random random;
+  Scope scope;
+  std::size_t load = 0;
+  bool recorded = true;  // false for what started in the warm-up
+  bool failed = false;
+  bool stop = false;         // a failure that ends the iteration
+  bool target_down = false;  // a connection could not be made
+  TimePoint intended{};      // of the next request
+  TimePoint ready{};         // when the loop got to it
+  Duration wait{};           // sums over the iteration's requests
+  Duration service_time{};
+  Duration extra{};  // time that a user asked for: sleeps
+
+  backends::HttpRequest http_request;
+  backends::HttpReply http_reply;
+  backends::SqlReply sql_reply;
+  std::vector<backends::SqlParameter> sql_parameters;
+  backends::RedisCommand redis_command;
+  backends::RedisReply redis_reply;
+  std::string scratch;
+};
+
+}  // namespace perf::load

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "libperf/backends/connection.hpp"
+#include "libperf/base/clock.hpp"
+#include "libperf/base/error.hpp"
+#include "libperf/base/export.hpp"
+#include "libperf/load/scenario.hpp"
+#include "libperf/stats/histogram.hpp"
+
+namespace perf::load {
+
+/// The four clocks of the contract, in µs: latency = schedule_lag + wait + service_time.
+struct Clocks {
+  stats::Histogram latency;
+  stats::Histogram wait;
+  stats::Histogram service_time;  // only of what was sent
+  stats::Histogram schedule_lag;
+  void Merge(const Clocks& other);
+  void Reset();
+};
+
+/// One request that ended, however it ended.
+struct RequestOutcome {
+  TimePoint intended{};  // when it should have begun
+  TimePoint began{};     // when the loop got to it
+  TimePoint acquired{};  // when a connection was there
+  backends::Timing timing;
+  ErrorKind error = ErrorKind::kNone;
+  std::uint64_t count = 1;  // more than one for a pipeline
+};
+
+/// What one step of one load did.
+struct RequestRecord {
+  Clocks clocks;
+  stats::Histogram first_byte;  // from the send; HTTP only
+  std::uint64_t total = 0;
+  std::array<std::uint64_t, kErrorKinds> errors{};  // [0] counts the successes
+  std::uint64_t Failed() const noexcept { return total - errors[0]; }
+  void Add(const RequestOutcome& outcome);
+  void Merge(const RequestRecord& other);
+  void Reset();
+};
+
+/// What one load did.
+struct LoadRecord {
+  Clocks iteration;  // latency: from the arrival to the end of the flow
+  std::uint64_t iterations = 0;
+  std::uint64_t failed_iterations = 0;
+  std::uint64_t arrivals = 0;  // whose intended time was processed, dropped ones included
+  std::uint64_t dropped = 0;
+  std::uint64_t warmup_requests = 0;    // left out of everything else
+  std::vector<RequestRecord> requests;  // by Step::request_id
+  void Merge(const LoadRecord& other);
+  void Reset();
+};
+
+/// A failed request as the result shows it: the first of each load, step and kind.
+struct FailureSample {
+  std::size_t load = 0;
+  std::size_t request = 0;
+  ErrorKind kind = ErrorKind::kNone;
+  std::string text;  // bounded, without secrets
+  double at_s = 0;   // from the start of the run
+};
+
+/// What one loop saw within a second (or the run saw in all, for the totals).
+struct Interval {
+  std::int64_t second = 0;
+  std::vector<LoadRecord> loads;
+  std::vector<FailureSample> samples;
+  std::size_t active = 0;   // iterations under way at its end
+  std::size_t waiting = 0;  // of them without a connection
+  static Interval For(const Scenario& scenario);
+  void Merge(const Interval& other);
+  void Reset();
+};
+
+/// The number of request steps of a flow, nested ones included.
+PERF_EXPORT std::size_t RequestCount(const FlowSpec& flow);
+
+}  // namespace perf::load

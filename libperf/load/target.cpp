@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "libperf/load/target.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace perf::load {
+namespace {
+
+// The part of `whole` that falls to one of `loops`: parts differ by at most one and add up.
+std::size_t Share(std::size_t whole, std::size_t index, std::size_t loops) noexcept {
+  return whole / loops + (index < whole % loops ? 1 : 0);
+}
+
+/// Adapts a connector's typed dial to the pool's.
+template <typename Connector>
+Task<backends::Dialled<backends::Connection>> DialWith(Connector& connector, Deadline deadline) {
+  auto typed = co_await connector.Dial(deadline);
+  backends::Dialled<backends::Connection> plain;
+  plain.connection = std::move(typed.connection);
+  plain.failure = std::move(typed.failure);
+  co_return plain;
+}
+
+}  // namespace
+
+TargetRuntime::TargetRuntime(backends::EventLoop& loop, const TargetSpec& spec,
+                             const std::string& url, std::size_t loop_index, std::size_t loops,
+                             std::uint64_t seed)
+    : spec_(spec) {
+  MakeConnector(loop, url);
+  backends::ConnectionPool::Options options;
+  options.name = spec.name;
+  options.limits.min = Share(spec.pool.min, loop_index, loops);
+  options.limits.max = std::max<std::size_t>(1, Share(spec.pool.max, loop_index, loops));
+  options.limits.max_dials = options.limits.max;
+  options.limits.idle_timeout = spec.pool.idle_timeout;
+  options.acquire_timeout = spec.pool.acquire_timeout;
+  options.connect_timeout = spec.connect_timeout;
+  options.seed = seed;
+  pool_ = std::make_unique<backends::ConnectionPool>(loop, std::move(options), MakeDial());
+}
+
+void TargetRuntime::MakeConnector(backends::EventLoop& loop, const std::string& url) {
+  switch (spec_.kind) {
+    case TargetKind::kHttp: {
+      backends::HttpConfig config = spec_.http;
+      config.base = Url::Parse(url);
+      http_ = backends::MakeHttpConnector(loop, std::move(config));
+      break;
+    }
+    case TargetKind::kPostgres: {
+      backends::PostgresConfig config;
+      config.conninfo = url;
+      config.prepared = spec_.prepared;
+      postgres_ = backends::MakePostgresConnector(loop, std::move(config));
+      break;
+    }
+    case TargetKind::kRedis: {
+      backends::RedisConfig config;
+      config.url = Url::Parse(url);
+      redis_ = backends::MakeRedisConnector(loop, std::move(config));
+      break;
+    }
+  }
+}
+
+backends::ConnectionPool::Dial TargetRuntime::MakeDial() {
+  switch (spec_.kind) {
+    case TargetKind::kHttp: return [this](Deadline deadline) { return DialWith(*http_, deadline); };
+    case TargetKind::kPostgres:
+      return [this](Deadline deadline) { return DialWith(*postgres_, deadline); };
+    case TargetKind::kRedis:
+      return [this](Deadline deadline) { return DialWith(*redis_, deadline); };
+  }
+  return {};
+}
+
+Task<backends::Failure> TargetRuntime::Probe(Deadline deadline) {
+  backends::Failure failure;
+  if (http_) {
+    co_await http_->Probe(failure, deadline);
+    if (failure) co_return failure;
+  }
+  failure = co_await pool_->Probe(deadline);
+  co_return failure;
+}
+
+}  // namespace perf::load
