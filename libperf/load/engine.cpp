@@ -78,12 +78,7 @@ void Engine::Run() {
 
 void Engine::BeginPlannedLoads() {
   for (std::size_t i = 0; i < loads_.size(); ++i) {
-    const LoadSpec& spec = scenario_.loads[i];
-    std::optional<Duration> at = spec.start;
-    if (spec.after) {
-      const auto end = scenario_.PlannedEnd(*spec.after);
-      at = end ? std::optional(*end + spec.start) : std::nullopt;
-    }
+    const std::optional<Duration> at = scenario_.PlannedStart(i);
     if (at) Begin(i, shared_.start + *at);
   }
   loop_.SetPacer(shared_.start, [this](TimePoint now) { return OnWake(now); });

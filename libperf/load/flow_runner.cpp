@@ -25,13 +25,12 @@ FlowRunner::FlowRunner(const Scenario& scenario, backends::EventLoop& loop,
                        std::vector<std::unique_ptr<TargetRuntime>>& targets)
     : scenario_(scenario), loop_(loop), targets_(targets), waiting_(scenario.loads.size()) {
   for (const LoadSpec& load : scenario.loads) {
-    seen_kinds_.emplace_back(RequestCount(scenario.flows[load.flow]));
+    seen_kinds_.emplace_back(Requests(scenario.flows[load.flow]).size());
   }
 }
 
 Task<void> FlowRunner::Run(Iteration& it) {
   it.failed = it.stop = it.target_down = false;
-  it.wait = it.service_time = it.extra = Duration::zero();
   const TimePoint intended = it.intended;
   const FlowSpec& flow = scenario_.flows[scenario_.loads[it.load].flow];
   co_await RunSteps(flow.steps, it);
@@ -39,12 +38,7 @@ Task<void> FlowRunner::Run(Iteration& it) {
   LoadRecord& record = interval_->loads[it.load];
   ++record.iterations;
   if (it.failed) ++record.failed_iterations;
-  const auto micros = [](Duration d) { return std::max<std::int64_t>(d.count() + 500, 0) / 1000; };
-  const Duration latency = it.ready - intended;
-  record.iteration.latency.Record(micros(latency));
-  record.iteration.wait.Record(micros(it.wait));
-  record.iteration.service_time.Record(micros(it.service_time));
-  record.iteration.schedule_lag.Record(micros(latency - it.wait - it.service_time - it.extra));
+  record.duration.Record(std::max<std::int64_t>((it.ready - intended).count() + 500, 0) / 1000);
 }
 
 Task<void> FlowRunner::RunSteps(const Steps& steps, Iteration& it) {
@@ -85,7 +79,6 @@ Task<void> FlowRunner::Sleep(const SleepStep& sleep, Iteration& it) {
   // What follows should have begun at `until`; that the loop woke later is its lag.
   it.intended = until;
   it.ready = std::max(Clock::now(), until);
-  it.extra += length;
 }
 
 Task<void> FlowRunner::RunRequest(const Step& step, Iteration& it) {
@@ -155,8 +148,6 @@ void FlowRunner::Finish(const Step& step, Iteration& it, const RequestOutcome& o
     it.stop = !step.keep_going;
     NoteFailure(step, it, failure);
   }
-  it.wait += ended.acquired - ended.began;
-  if (ended.timing.sent != TimePoint{}) it.service_time += ended.timing.done - ended.timing.sent;
   it.intended = it.ready = ended.timing.done;
 }
 

@@ -31,9 +31,6 @@ struct Iteration {
   bool target_down = false;  // a connection could not be made
   TimePoint intended{};      // of the next request
   TimePoint ready{};         // when the loop got to it
-  Duration wait{};           // sums over the iteration's requests
-  Duration service_time{};
-  Duration extra{};  // time that a user asked for: sleeps
 
   backends::HttpRequest http_request;
   backends::HttpReply http_reply;

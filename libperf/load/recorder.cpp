@@ -11,25 +11,7 @@ std::int64_t Micros(Duration length) noexcept {
   return (std::max(length, Duration::zero()).count() + 500) / 1000;
 }
 
-std::size_t CountRequests(const Steps& steps) {
-  std::size_t count = 0;
-  for (const Step& step : steps) {
-    if (step.IsRequest()) ++count;
-    if (const auto* group = std::get_if<GroupStep>(&step.action))
-      count += CountRequests(group->steps);
-    if (const auto* repeat = std::get_if<RepeatStep>(&step.action)) {
-      count += CountRequests(repeat->steps);
-    }
-    if (const auto* choose = std::get_if<ChooseStep>(&step.action)) {
-      for (const Steps& branch : choose->branches) count += CountRequests(branch);
-    }
-  }
-  return count;
-}
-
 }  // namespace
-
-std::size_t RequestCount(const FlowSpec& flow) { return CountRequests(flow.steps); }
 
 void Clocks::Merge(const Clocks& other) {
   latency.Merge(other.latency);
@@ -80,7 +62,7 @@ void RequestRecord::Reset() {
 }
 
 void LoadRecord::Merge(const LoadRecord& other) {
-  iteration.Merge(other.iteration);
+  duration.Merge(other.duration);
   iterations += other.iterations;
   failed_iterations += other.failed_iterations;
   arrivals += other.arrivals;
@@ -90,7 +72,7 @@ void LoadRecord::Merge(const LoadRecord& other) {
 }
 
 void LoadRecord::Reset() {
-  iteration.Reset();
+  duration.Reset();
   iterations = failed_iterations = arrivals = dropped = warmup_requests = 0;
   for (RequestRecord& request : requests) request.Reset();
 }
@@ -99,7 +81,7 @@ Interval Interval::For(const Scenario& scenario) {
   Interval interval;
   interval.loads.resize(scenario.loads.size());
   for (std::size_t i = 0; i < scenario.loads.size(); ++i) {
-    interval.loads[i].requests.resize(RequestCount(scenario.flows[scenario.loads[i].flow]));
+    interval.loads[i].requests.resize(Requests(scenario.flows[scenario.loads[i].flow]).size());
   }
   return interval;
 }

@@ -49,7 +49,7 @@ struct RequestRecord {
 
 /// What one load did.
 struct LoadRecord {
-  Clocks iteration;  // latency: from the arrival to the end of the flow
+  stats::Histogram duration;  // µs from an iteration's intended start to its end
   std::uint64_t iterations = 0;
   std::uint64_t failed_iterations = 0;
   std::uint64_t arrivals = 0;  // whose intended time was processed, dropped ones included
@@ -80,8 +80,5 @@ struct Interval {
   void Merge(const Interval& other);
   void Reset();
 };
-
-/// The number of request steps of a flow, nested ones included.
-PERF_EXPORT std::size_t RequestCount(const FlowSpec& flow);
 
 }  // namespace perf::load
