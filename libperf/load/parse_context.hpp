@@ -28,6 +28,10 @@ inline constexpr std::size_t kMaxLoads = 100;
 /// The state that the parse_*.cpp files share while one scenario is read.
 /// Thread safety: none. Lifetime: borrows everything; lives in ParseScenario.
 struct ParseContext {
+  ParseContext(const ParseOptions& the_options, config::Diagnostics& the_diagnostics,
+               Scenario& the_scenario)
+      : options(the_options), diagnostics(the_diagnostics), scenario(the_scenario) {}
+
   const ParseOptions& options;
   config::Diagnostics& diagnostics;
   Scenario& scenario;

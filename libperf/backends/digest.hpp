@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "libperf/base/export.hpp"
+
+namespace perf::backends {
+
+/// SHA-256 of `text` as 64 lower-case hexadecimal digits.
+/// Thread safety: a pure function. Throws: Error where OpenSSL has none to offer.
+PERF_EXPORT std::string Sha256Hex(std::string_view text);
+
+}  // namespace perf::backends
