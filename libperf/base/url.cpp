@@ -197,7 +197,7 @@ std::string Url::Masked() const {
 bool IsLoopback(std::string_view host) noexcept {
   if (host.empty() || host.front() == '/' || EqualsIgnoreCase(host, "localhost")) return true;
   std::array<char, INET6_ADDRSTRLEN + 1> text{};
-  if (host.size() >= text.size()) return false;
+  if (host.size() >= text.size() || host.find('\0') != std::string_view::npos) return false;
   std::copy(host.begin(), host.end(), text.begin());
   // inet_pton takes neither "127.1" nor octal parts, which resolvers read in different ways.
   in_addr four;
