@@ -35,22 +35,28 @@ class PERF_EXPORT Arrivals {
     Duration at;  // from the start of the load
     std::int64_t index;
   };
+  /// Throws: ConfigError for a rate outside [0, 10^9], a negative length, a stride below 1 or an
+  /// offset outside [0, stride).
   explicit Arrivals(const ArrivalPlan& plan, std::int64_t stride = 1, std::int64_t offset = 0);
   /// Nothing after the last.
   std::optional<Arrival> Next();
   /// How many the plan intends in all: exact for even spacing, the expectation for Poisson.
   double Planned() const noexcept;
-  /// How many the plan intends before `elapsed` (expectation for Poisson).
+  /// How many the plan intends before `elapsed` (expectation for Poisson); all from its end on.
   double PlannedUntil(Duration elapsed) const noexcept;
 
  private:
-  std::optional<Duration> TimeOf(double integral) const noexcept;
+  double RateIntegral(Duration elapsed) const noexcept;
+  Duration TimeOf(double integral) const noexcept;
+  std::optional<Arrival> NextPoisson();
 
   ArrivalPlan plan_;
   std::int64_t stride_;
   std::int64_t offset_;
+  double total_;        // of the rate's integral over the whole length
+  std::int64_t count_;  // even spacing: how many there are
   std::int64_t next_index_ = 0;
-  double integral_ = 0;
+  double integral_ = 0;  // Poisson: of the last one drawn
   Random random_;
 };
 

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,11 +38,15 @@ class PERF_EXPORT Symbols {
   const DataColumns* DataSet(std::string_view name) const;
   std::size_t Slots() const noexcept { return slots_.size(); }
   std::vector<std::string_view> AllNames() const;  // for "did you mean"
+  /// Whether `${name}` means something of its own (`uuid`, `seq`, `rand.int`, …), so that no
+  /// capture, `set` name or data set may take it.
+  static bool IsReserved(std::string_view name) noexcept;
 
  private:
   std::map<std::string, Json, std::less<>> constants_;
   std::map<std::string, std::size_t, std::less<>> slots_;
   std::map<std::string, DataColumns, std::less<>> data_sets_;
+  std::set<std::string> columns_;  // "dataset.column", for AllNames
 };
 
 /// What `${…}` is evaluated against: one iteration of one flow.
@@ -55,15 +60,19 @@ struct Scope {
   std::vector<const std::vector<std::string>*> rows;  // by data set; null where none was drawn
 };
 
-/// One `${…}` expression. Forms: `vars.x`, a captured or set `name`, `dataset.column`,
-/// `rand.int(a,b)`, `rand.zipf(n,s)`, `uuid` (RFC 4122 version 4), `seq`, `user.id`, `iteration`;
-/// arguments are numbers or constants.
+/// One `${…}` expression. Forms: `vars.x`, a captured or set `name`, either with a JSON pointer
+/// behind it (`name/rows/0/lang`), `dataset.column`, `rand.int(a,b)`, `rand.zipf(n,s)`,
+/// `rand.choice(a,b,…)`, `uuid` (RFC 4122 version 4), `seq`, `user.id`, `iteration`; arguments
+/// are numbers or constants, those of `rand.choice` also words or one constant that is a list.
+/// What is not there (yet) is null, and "" as text.
 class Expression {
  public:
   virtual ~Expression();
   virtual Json Evaluate(const Scope& scope) const = 0;
   /// Appends the text form; cheaper than Evaluate where no copy is needed.
   virtual void Append(const Scope& scope, std::string& out) const = 0;
+  /// Appends the JSON text of what Evaluate returns.
+  virtual void AppendJson(const Scope& scope, std::string& out) const = 0;
 };
 
 /// Text with `${…}` in it, compiled once and rendered per step. `$${` stands for a literal `${`.
@@ -87,6 +96,8 @@ class PERF_EXPORT Template {
   /// The value of a template that is one expression and nothing else keeps its type; any other
   /// is its text.
   Json Evaluate(const Scope& scope) const;
+  /// Appends Evaluate's value as JSON text. Bytes that are not UTF-8 become U+FFFD.
+  void AppendJson(const Scope& scope, std::string& out) const;
 
  private:
   struct Part {
@@ -94,10 +105,14 @@ class PERF_EXPORT Template {
     std::unique_ptr<Expression> expression;
   };
   std::vector<Part> parts_;
-  std::string constant_;
+  std::string constant_;       // what follows the last part; the whole text without parts
+  std::optional<Json> value_;  // of a text that is one constant expression and nothing else
+  bool sole_ = false;          // one expression and nothing else
+  friend class JsonTemplate;
 };
 
-/// Says what is wrong with a template and where in its text.
+/// Says what is wrong with a template and where in its text (offset in bytes; of a JsonTemplate:
+/// in the text of the string that the message names).
 class PERF_EXPORT TemplateError : public Error {
  public:
   TemplateError(std::size_t offset, const std::string& message, std::string suggestion = {});
@@ -110,7 +125,8 @@ class PERF_EXPORT TemplateError : public Error {
   std::string suggestion_;
 };
 
-/// A JSON document whose strings are templates, rendered to JSON text with proper escapes.
+/// A JSON document whose strings and names are templates, rendered to JSON text with proper
+/// escapes.
 /// A leaf that is one expression and nothing else keeps the expression's type.
 class PERF_EXPORT JsonTemplate {
  public:
@@ -120,15 +136,17 @@ class PERF_EXPORT JsonTemplate {
   ~JsonTemplate();
   /// Throws: TemplateError.
   static JsonTemplate Compile(const Json& document, const Symbols& symbols);
+  /// Replaces `out`, keeping its capacity.
   void Render(const Scope& scope, std::string& out) const;
 
  private:
   struct Piece {
     std::string literal;
-    bool quote = false;  // whether `text` is rendered inside quotes
-    Template text;
+    Template value;
   };
+  struct Compiler;
   std::vector<Piece> pieces_;
+  std::string tail_;
 };
 
 }  // namespace perf::load
