@@ -11,6 +11,9 @@ namespace {
 
 constexpr Duration kUnwind = std::chrono::seconds(5);  // for what CancelAll leaves to end
 
+// An arrival that a loop gets to later than this after the load's end was not part of its rate.
+constexpr Duration kLateGrace = std::chrono::milliseconds(50);
+
 Task<void> ProbeOne(TargetRuntime& target, Deadline deadline, backends::Failure& result,
                     std::size_t& left, backends::EventLoop& loop) {
   result = co_await target.Probe(deadline);
@@ -139,7 +142,9 @@ void Engine::StartArrival(std::size_t load, const Arrivals::Arrival& arrival) {
   LoadState& state = loads_[load];
   const bool recorded = arrival.at >= spec.warmup;
   LoadRecord& record = interval_->loads[load];
-  if (recorded) ++record.arrivals;
+  const TimePoint now = Clock::now();
+  if (recorded) ++record.intended;
+  if (recorded && now <= state.end + kLateGrace) ++record.arrivals;
   const std::int64_t seq = shared_.seq.fetch_add(1, std::memory_order_relaxed);
   if (flows_.Waiting(load) * shared_.loops >= spec.max_waiting) {
     if (recorded) ++record.dropped;
@@ -149,7 +154,7 @@ void Engine::StartArrival(std::size_t load, const Arrivals::Arrival& arrival) {
   it.recorded = recorded;
   it.scope.seq = seq;
   it.intended = state.start + arrival.at;
-  it.ready = Clock::now();
+  it.ready = now;
   DrawRows(it);
   ++state.active;
   ++active_;

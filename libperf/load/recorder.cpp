@@ -65,6 +65,7 @@ void LoadRecord::Merge(const LoadRecord& other) {
   duration.Merge(other.duration);
   iterations += other.iterations;
   failed_iterations += other.failed_iterations;
+  intended += other.intended;
   arrivals += other.arrivals;
   dropped += other.dropped;
   warmup_requests += other.warmup_requests;
@@ -73,7 +74,7 @@ void LoadRecord::Merge(const LoadRecord& other) {
 
 void LoadRecord::Reset() {
   duration.Reset();
-  iterations = failed_iterations = arrivals = dropped = warmup_requests = 0;
+  iterations = failed_iterations = intended = arrivals = dropped = warmup_requests = 0;
   for (RequestRecord& request : requests) request.Reset();
 }
 

@@ -52,7 +52,8 @@ struct LoadRecord {
   stats::Histogram duration;  // µs from an iteration's intended start to its end
   std::uint64_t iterations = 0;
   std::uint64_t failed_iterations = 0;
-  std::uint64_t arrivals = 0;  // whose intended time was processed, dropped ones included
+  std::uint64_t intended = 0;  // arrivals whose time came
+  std::uint64_t arrivals = 0;  // of them processed before the load ended, dropped ones included
   std::uint64_t dropped = 0;
   std::uint64_t warmup_requests = 0;    // left out of everything else
   std::vector<RequestRecord> requests;  // by Step::request_id

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "libperf/load/judge.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "libperf/load/observe.hpp"
+
+namespace perf::load {
+namespace {
+
+bool UpperBound(const Condition& condition) noexcept {
+  return condition.comparison == Comparison::kLess ||
+         condition.comparison == Comparison::kLessEqual;
+}
+
+std::string_view UnitOf(const MetricPath& path, const Condition& condition) noexcept {
+  if (condition.aggregation == Aggregation::kCount) return "";
+  switch (TypeOf(path.metric)) {
+    case MetricType::kTrend: return "ms";
+    case MetricType::kRate: return "fraction";
+    case MetricType::kCounter: return condition.aggregation == Aggregation::kRate ? "/s" : "";
+    case MetricType::kGauge: return path.metric == Metric::kRate ? "/s" : "";
+  }
+  return "";
+}
+
+}  // namespace
+
+Judge::Judge(const Scenario& scenario) : scenario_(scenario) {
+  bool own_dropped = false;
+  for (const ThresholdSpec& spec : scenario.thresholds) {
+    Add(scenario, spec, false);
+    const MetricPath& path = watched_.back().path;
+    own_dropped |= path.metric == Metric::kDropped && !path.load && !path.flow;
+  }
+  const bool open =
+      std::any_of(scenario.loads.begin(), scenario.loads.end(),
+                  [](const LoadSpec& load) { return load.kind == LoadSpec::Kind::kRate; });
+  if (open && !own_dropped) Add(scenario, ThresholdSpec::Parse("dropped: count == 0"), true);
+}
+
+void Judge::Add(const Scenario& scenario, ThresholdSpec spec, bool implicit) {
+  MetricPathError error;
+  const auto path = ResolveMetric(scenario, spec.metric, error);
+  if (!path) throw ConfigError(fmt::format("threshold '{}': {}", spec.text, error.message));
+  if (spec.window) {
+    const auto seconds = static_cast<std::size_t>(
+        std::max<std::int64_t>(1, std::chrono::ceil<std::chrono::seconds>(*spec.window).count()));
+    longest_window_s_ = std::max(longest_window_s_, seconds);
+  }
+  Watched watched;
+  watched.spec = std::move(spec);
+  watched.path = *path;
+  watched.implicit = implicit;
+  watched_.push_back(std::move(watched));
+}
+
+std::optional<std::string> Judge::OnSecond(const Interval& second, const Interval& totals,
+                                           Duration elapsed) {
+  if (longest_window_s_ > 0) {
+    recent_.push_back(second);
+    if (recent_.size() > longest_window_s_) recent_.pop_front();
+  }
+  std::optional<std::string> abort;
+  for (Watched& watched : watched_) {
+    bool failed = false;
+    if (watched.spec.window) {
+      const auto seconds = static_cast<std::size_t>(std::max<std::int64_t>(
+          1, std::chrono::ceil<std::chrono::seconds>(*watched.spec.window).count()));
+      if (recent_.size() >= seconds) JudgeWindow(watched, seconds);
+      failed = watched.window_failed;
+    } else if (watched.spec.abort && UpperBound(watched.spec.condition)) {
+      // A lower bound ("count > 1000") is reached only in time; it is judged at the end.
+      const Observation seen =
+          Observe(scenario_, watched.path, watched.spec.condition, totals, elapsed);
+      failed = seen.value && !watched.spec.condition.Holds(*seen.value);
+    }
+    if (failed && watched.spec.abort) {
+      watched.aborted = true;
+      if (!abort) abort = watched.spec.text;
+    }
+  }
+  return abort;
+}
+
+void Judge::JudgeWindow(Watched& watched, std::size_t seconds) {
+  Interval window = Interval::For(scenario_);
+  const std::size_t from = recent_.size() > seconds ? recent_.size() - seconds : 0;
+  for (std::size_t i = from; i < recent_.size(); ++i) window.Merge(recent_[i]);
+  const Duration length = std::chrono::seconds(recent_.size() - from);
+  const Observation seen = Observe(scenario_, watched.path, watched.spec.condition, window, length);
+  if (!seen.value) return;
+  watched.samples += seen.samples;
+  const bool less = UpperBound(watched.spec.condition);
+  const bool worse =
+      !watched.worst || (less ? *seen.value > *watched.worst : *seen.value < *watched.worst);
+  if (!watched.spec.condition.Holds(*seen.value)) {
+    if (worse || !watched.window_failed) watched.worst = *seen.value;
+    watched.window_failed = true;
+  } else if (worse && !watched.window_failed) {
+    watched.worst = *seen.value;
+  }
+}
+
+std::vector<ThresholdResult> Judge::Results(const Interval& totals, Duration length) {
+  std::vector<ThresholdResult> results;
+  for (Watched& watched : watched_) {
+    // A run shorter than the window is judged as one window.
+    if (watched.spec.window && watched.samples == 0 && !recent_.empty()) {
+      JudgeWindow(watched, recent_.size());
+    }
+    results.push_back(Result(watched, totals, length));
+  }
+  return results;
+}
+
+ThresholdResult Judge::Result(const Watched& watched, const Interval& totals,
+                              Duration length) const {
+  const Condition& condition = watched.spec.condition;
+  ThresholdResult result;
+  result.expr = watched.spec.text;
+  result.implicit = watched.implicit;
+  result.aborted = watched.aborted;
+  result.limit = condition.limit;
+  result.unit = UnitOf(watched.path, condition);
+  result.less_is_better = UpperBound(condition);
+  if (watched.spec.window) {
+    result.window_s = ToMs(*watched.spec.window) / 1000;
+    result.observed = watched.worst;
+    result.samples = watched.samples;
+    result.ok = watched.samples > 0 && !watched.window_failed;
+    return result;
+  }
+  const Observation seen = Observe(scenario_, watched.path, condition, totals, length);
+  result.observed = seen.value;
+  result.samples = seen.samples;
+  // Without samples nothing was shown: not passed.
+  result.ok = seen.value && condition.Holds(*seen.value) && !watched.aborted;
+  return result;
+}
+
+std::vector<std::pair<std::string, std::string>> InvalidReasons(const load::Result& result,
+                                                                std::uint64_t intended,
+                                                                std::uint64_t arrivals) {
+  std::vector<std::pair<std::string, std::string>> reasons;
+  if (static_cast<double>(arrivals) < 0.99 * static_cast<double>(intended)) {
+    reasons.emplace_back("rate_missed",
+                         fmt::format("{} of {} intended arrivals were processed within their load: "
+                                     "use more threads or a lower rate",
+                                     arrivals, intended));
+  }
+  const double lag = result.total.schedule_lag.p99;
+  const double most_lag = std::max(5.0, 0.1 * result.total.latency.p99);
+  if (lag > most_lag) {
+    reasons.emplace_back(
+        "lag",
+        fmt::format("the generator was late by {:.1f} ms at p99 (limit {:.1f} ms)", lag, most_lag));
+  }
+  if (result.generator.cpu_percent > 90) {
+    reasons.emplace_back("cpu",
+                         fmt::format("the generator used {:.0f} % of its {} thread(s): what was "
+                                     "measured is the generator; use more threads or less load",
+                                     result.generator.cpu_percent, result.generator.threads));
+  }
+  const double stalled = result.generator.stalled_ms / std::max(result.duration_s * 1000, 1.0);
+  if (stalled > 0.02) {
+    reasons.emplace_back(
+        "stalled",
+        fmt::format("the machine stood still for {:.1f} % of the run (longest {:.0f} ms)",
+                    stalled * 100, result.generator.longest_stall_ms));
+  }
+  return reasons;
+}
+
+}  // namespace perf::load

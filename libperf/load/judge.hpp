@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "libperf/base/clock.hpp"
+#include "libperf/base/export.hpp"
+#include "libperf/load/metric_path.hpp"
+#include "libperf/load/recorder.hpp"
+#include "libperf/load/result.hpp"
+#include "libperf/load/scenario.hpp"
+
+namespace perf::load {
+
+/// Holds the thresholds of a scenario against what is recorded: windows and aborts each second,
+/// the rest at the end. `dropped: count == 0` is added where an open load has no threshold on
+/// `dropped` of its own.
+/// Thread safety: none. Memory: keeps copies of as many seconds as the longest window has.
+class PERF_EXPORT Judge {
+ public:
+  /// Throws: ConfigError for a metric path that names nothing.
+  explicit Judge(const Scenario& scenario);
+
+  /// After each whole second; gives the expression of a failed `abort: true` threshold.
+  std::optional<std::string> OnSecond(const Interval& second, const Interval& totals,
+                                      Duration elapsed);
+  std::vector<ThresholdResult> Results(const Interval& totals, Duration length);
+
+ private:
+  struct Watched {
+    ThresholdSpec spec;
+    MetricPath path;
+    bool implicit = false;
+    bool aborted = false;
+    bool window_failed = false;
+    std::optional<double> worst;
+    std::uint64_t samples = 0;
+  };
+  void Add(const Scenario& scenario, ThresholdSpec spec, bool implicit);
+  void JudgeWindow(Watched& watched, std::size_t seconds);
+  ThresholdResult Result(const Watched& watched, const Interval& totals, Duration length) const;
+
+  const Scenario& scenario_;
+  std::vector<Watched> watched_;
+  std::size_t longest_window_s_ = 0;
+  std::deque<Interval> recent_;
+};
+
+/// Why a run says nothing about its target, in the codes of the contract: rate_missed, lag, cpu,
+/// stalled. `lag` in ms; `intended` and `arrivals` of the open loads.
+PERF_EXPORT std::vector<std::pair<std::string, std::string>> InvalidReasons(
+    const load::Result& result, std::uint64_t intended, std::uint64_t arrivals);
+
+}  // namespace perf::load
