@@ -76,8 +76,9 @@ class PERF_EXPORT Node {
   std::size_t TreeSize() const noexcept;
   /// 1 for a scalar, 1 + the highest child for the rest.
   int Height() const noexcept;
-  /// A scalar that is resolved from `written`; see interpolate.cpp.
-  static Node MakeResolved(const Node& written, std::string text, std::string template_text);
+  /// The scalar `written` after its ${env.…} and ${file:…} were resolved.
+  static Node MakeResolved(const Node& written, std::string text, std::string template_text,
+                           bool tainted);
 
  private:
   explicit Node(std::shared_ptr<const Data> data) noexcept : data_(std::move(data)) {}
@@ -90,8 +91,8 @@ struct Node::Entry {
   Node value;
 };
 
-/// The JSON value that a node stands for: plain true, false and numbers become what they look
-/// like (core schema without octal and hexadecimal), quoted scalars stay text.
+/// The JSON value that a node stands for: plain true and false and plain numbers as JSON writes
+/// them become what they look like; quoted scalars and everything else (007, 0x1f, yes) are text.
 /// `templates` takes TemplateText() of the scalars instead of Text().
 PERF_EXPORT Json ToJson(const Node& node, bool templates = false);
 
@@ -108,13 +109,13 @@ struct PERF_EXPORT LoadOptions {
   bool files = true;
 };
 
-/// Loads a YAML file, resolves ${env.NAME:-default} and ${file:PATH} in its scalars and merges
-/// the files of its top-level `include:` list (paths relative to the file that has the list):
-/// sequences are joined, included ones first; maps are united, and a key that two files define
-/// is an error that names both places, but in `vars` the including file wins; `scenario` and
-/// `description` of included files are dropped. A file that is reached twice counts once.
-/// Never throws for what the file holds: problems go to `diagnostics`, the first syntax error
-/// of each file and all others.
+/// Loads a YAML file, resolves ${env.NAME:-default} and ${file:PATH} in its scalars (below
+/// `profiles` only in the one that is applied) and merges the files of its top-level `include:`
+/// list (paths relative to the file that has the list): sequences are joined, included ones first;
+/// maps are united, and a key that two files define is an error that names both places, but in
+/// `vars` the including file wins; `scenario` and `description` of included files are dropped. A
+/// file that is reached twice counts once. Never throws for what the file holds: problems go to
+/// `diagnostics`, the first syntax error of each file and all others.
 PERF_EXPORT Document LoadWithIncludes(const std::string& path, Diagnostics& diagnostics,
                                       const LoadOptions& options = {});
 /// The same for text from elsewhere (standard input, a one-liner); `name` stands in messages,
@@ -130,6 +131,7 @@ PERF_EXPORT void Overlay(Document& document, std::string_view path, std::string 
 /// Keys in `own` are not laid over but left for the caller (`duration_scale`). Returns the
 /// profile; an unknown name is reported with a suggestion and gives a null node.
 PERF_EXPORT Node ApplyProfile(Document& document, std::string_view name,
-                              std::span<const std::string_view> own, Diagnostics& diagnostics);
+                              std::span<const std::string_view> own, Diagnostics& diagnostics,
+                              const LoadOptions& options = {});
 
 }  // namespace perf::config

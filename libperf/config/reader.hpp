@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -66,8 +67,15 @@ class PERF_EXPORT ScalarReader {
  private:
   const Node* Scalar(const Node& node, std::string_view rule) const;
   template <typename T>
-  std::optional<T> Check(const Node& node, std::optional<T> value, Range<T> range,
-                         std::string_view what, std::string (*print)(T)) const;
+  struct Rule {
+    std::string what;
+    Range<T> range;
+    Range<T> any;  // a range that goes without saying
+    std::optional<T> (*parse)(std::string_view) noexcept;
+    std::string (*print)(T);
+  };
+  template <typename T>
+  std::optional<T> Check(const Node& node, const Rule<T>& rule) const;
 
   Diagnostics* diagnostics_;
   const Node* vars_;
