@@ -232,9 +232,6 @@ void ResolveAfter(ParseContext& context, const std::vector<Node>& items) {
     if (!loads[i].after) {
       context.diagnostics.ErrorWithSuggestion(
           after->At(), fmt::format("no load is named '{}'", Excerpt(*name, 64)), *name, names);
-    } else if (loads[*loads[i].after].kind == LoadSpec::Kind::kIterations &&
-               loads[*loads[i].after].length == 0ns) {
-      context.Error(*after, fmt::format("load '{}' has no planned end: give it `for`", *name));
     }
   }
 }
@@ -256,16 +253,27 @@ void CheckCycles(ParseContext& context, const std::vector<Node>& items) {
   }
 }
 
+/// How many different ${user.id} a load has at most: each arrival is a user of its own.
+double UsersOf(const LoadSpec& load) {
+  if (load.kind != LoadSpec::Kind::kRate) return static_cast<double>(load.users);
+  const double planned = (load.arrivals.from + load.arrivals.to) / 2 *
+                         static_cast<double>(load.arrivals.length.count()) / 1e9;
+  // Six standard deviations of a Poisson count.
+  return load.arrivals.spacing == Spacing::kEven ? planned : planned + 6 * std::sqrt(planned);
+}
+
 void CheckRows(ParseContext& context, const std::vector<Node>& items) {
   const Scenario& scenario = context.scenario;
   for (std::size_t i = 0; i < scenario.loads.size(); ++i) {
     const LoadSpec& load = scenario.loads[i];
-    if (load.kind == LoadSpec::Kind::kRate || load.flow >= context.data_of_flow.size()) continue;
+    if (load.flow >= context.data_of_flow.size()) continue;
     for (const std::size_t data : context.data_of_flow[load.flow]) {
       const DataSet& set = scenario.data[data];
-      if (set.Order() != DataOrder::kUnique || load.users <= set.Rows()) continue;
+      const double users = UsersOf(load);
+      if (set.Order() != DataOrder::kUnique || users <= static_cast<double>(set.Rows())) continue;
       context.Error(NameNode(items[i]),
-                    fmt::format("{} users need a row each of data '{}', which has {}", load.users,
+                    fmt::format("{:.0f} {} need a row each of data '{}', which has {}", users,
+                                load.kind == LoadSpec::Kind::kRate ? "arrivals" : "users",
                                 scenario.data_names[data], set.Rows()));
     }
   }

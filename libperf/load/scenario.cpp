@@ -28,7 +28,7 @@ std::vector<const Step*> Requests(const FlowSpec& flow) {
 }
 
 std::optional<Duration> Scenario::PlannedStart(std::size_t load) const {
-  // A chain cannot be longer than there are loads; the parser refuses cycles, a hand-made
+  // A chain cannot be longer than there are loads; the parser refuses circles, a hand-made
   // scenario may have one.
   Duration start{};
   std::size_t at = load;
@@ -36,7 +36,7 @@ std::optional<Duration> Scenario::PlannedStart(std::size_t load) const {
     start += loads[at].start;
     if (!loads[at].after) return start;
     at = *loads[at].after;
-    if (loads[at].length == Duration::zero()) return std::nullopt;
+    if (loads[at].kind == LoadSpec::Kind::kIterations) return std::nullopt;
     start += loads[at].length;
   }
   return std::nullopt;
@@ -44,7 +44,7 @@ std::optional<Duration> Scenario::PlannedStart(std::size_t load) const {
 
 std::optional<Duration> Scenario::PlannedEnd(std::size_t load) const {
   const std::optional<Duration> start = PlannedStart(load);
-  if (!start || loads[load].length == Duration::zero()) return std::nullopt;
+  if (!start || loads[load].kind == LoadSpec::Kind::kIterations) return std::nullopt;
   return *start + loads[load].length;
 }
 

@@ -65,7 +65,8 @@ struct LoadSpec {
   Duration pacing{};  // an iteration starts at most this often per user
   Duration warmup{};  // from the load's start; what starts in it is left out of the verdict
   Duration start{};   // offset from the run's start
-  std::optional<std::size_t> after;  // index of the load whose planned end it starts at
+  // Index of the load whose end it starts at: the planned one, or the real one of kIterations.
+  std::optional<std::size_t> after;
   std::size_t max_waiting = 10'000;
   Duration drain = std::chrono::seconds(10);  // how long the started ones may take after the end
 };
@@ -99,9 +100,10 @@ struct PERF_EXPORT Scenario {
   std::vector<AdminStep> teardown;
   std::set<std::string> allow;
 
-  /// From the run's start: `start`, or the planned end of the load that it comes after.
+  /// From the run's start: `start`, or the planned end of the load that it comes after; nothing
+  /// where that one is of kIterations, which ends when it is done.
   std::optional<Duration> PlannedStart(std::size_t load) const;
-  /// The planned end of a load that has one, from the run's start.
+  /// The planned end of a load that has one, from the run's start: not that of kIterations.
   std::optional<Duration> PlannedEnd(std::size_t load) const;
 };
 
