@@ -186,6 +186,7 @@ void Guardian::StopAll() noexcept {
         }
         const StopStep& step = server.plan.stop[server.stop_step++];
         ::kill(-server.pid, step.signal);
+        ::kill(-server.pid, SIGCONT);  // a stopped one would not notice
         server.next_stop = now + step.patience;
       }
       wake = std::min(wake, server.next_stop);

@@ -21,8 +21,13 @@ namespace asio = boost::asio;
 using namespace std::chrono_literals;
 
 struct HttpServer::Parts final : HttpSessionOwner {
-  Parts(int listener, Handler serve)
-      : context(1), acceptor(context), sweeper(context), retry(context), handler(std::move(serve)) {
+  Parts(int listener, Handler serve, HttpServerLimits wanted)
+      : context(1),
+        acceptor(context),
+        sweeper(context),
+        retry(context),
+        handler(std::move(serve)),
+        limits(wanted) {
     boost::system::error_code error;
     acceptor.assign(asio::ip::tcp::v4(), listener, error);
     if (!error) acceptor.non_blocking(true, error);
@@ -38,6 +43,7 @@ struct HttpServer::Parts final : HttpSessionOwner {
       reply.status = 500;
     }
   }
+  const HttpServerLimits& Limits() const noexcept override { return limits; }
   void CountBad() noexcept override { ++counters.bad; }
   void Left(HttpSession& session) noexcept override {
     sessions.erase(&session);
@@ -105,10 +111,11 @@ struct HttpServer::Parts final : HttpSessionOwner {
   asio::steady_timer sweeper;
   asio::steady_timer retry;
   Handler handler;
+  HttpServerLimits limits;
 };
 
-HttpServer::HttpServer(int listener, Handler handler)
-    : parts_(std::make_unique<Parts>(listener, std::move(handler))) {}
+HttpServer::HttpServer(int listener, Handler handler, HttpServerLimits limits)
+    : parts_(std::make_unique<Parts>(listener, std::move(handler), limits)) {}
 
 HttpServer::~HttpServer() {
   // Sessions live in the handlers of their context: run what Close posts, so that none outlives us.

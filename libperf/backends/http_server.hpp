@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -42,6 +43,13 @@ struct HttpServerCounters {
   std::uint64_t expired = 0;   // closed because a limit of time was passed
 };
 
+/// How long a client may take; looked at once a second.
+struct HttpServerLimits {
+  Duration idle = std::chrono::minutes(5);
+  Duration request = std::chrono::seconds(10);  // from its first byte to its last
+  Duration write = std::chrono::seconds(30);    // while it takes nothing of a reply
+};
+
 /// An HTTP/1.1 server on one thread, made to cost little beside the load generator that it
 /// serves: keep-alive, pipelining, no allocation per small request.
 /// Waits are ended to the millisecond (up to 1 ms late), so that many paced streams share wake-ups.
@@ -52,7 +60,7 @@ class HttpServer {
   static constexpr std::size_t kMaxSessions = 10000;
 
   /// Adopts the listening socket. Throws: IoError where it is none.
-  HttpServer(int listener, Handler handler);
+  HttpServer(int listener, Handler handler, HttpServerLimits limits = {});
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;

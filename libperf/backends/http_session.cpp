@@ -27,9 +27,6 @@ constexpr std::size_t kKeptInput = 64 << 10;
 // How much of a stream one turn may make before others have theirs.
 constexpr std::size_t kPumpBytes = 128 << 10;
 
-constexpr auto kIdleLimit = 5min;
-constexpr auto kRequestLimit = 10s;
-constexpr auto kWriteLimit = 30s;
 constexpr auto kLingerLimit = 2s;
 
 std::string_view Reason(int status) noexcept {
@@ -85,7 +82,7 @@ void HttpSession::Close() noexcept {
 
 void HttpSession::Read() {
   if (begin_ == end_) begin_ = end_ = 0;
-  limit_ = begin_ == end_ ? Clock::now() + kIdleLimit : request_limit_;
+  limit_ = begin_ == end_ ? Clock::now() + owner_.Limits().idle : request_limit_;
   if (in_.size() - end_ < kReadSize / 2) {
     std::memmove(in_.data(), in_.data() + begin_, end_ - begin_);
     end_ -= std::exchange(begin_, 0);
@@ -98,7 +95,7 @@ void HttpSession::Read() {
 }
 
 void HttpSession::OnBytes(std::size_t bytes) {
-  if (begin_ == end_) request_limit_ = Clock::now() + kRequestLimit;
+  if (begin_ == end_) request_limit_ = Clock::now() + owner_.Limits().request;
   end_ += bytes;
   Serve();
 }
@@ -126,7 +123,7 @@ bool HttpSession::ServeOne() {
   reply_ = ServedReply();
   owner_.Handle(request, reply_);
   const TimePoint now = Clock::now();
-  request_limit_ = now + kRequestLimit;  // of the next one
+  request_limit_ = now + owner_.Limits().request;  // of the next one
   const bool waits = reply_.at > now;
   if (waits || reply_.stream) {
     // Views into the input die with the request.
@@ -170,7 +167,7 @@ void HttpSession::Finish() {
     begin_ = end_ = 0;
   }
   if (!keep_alive_) return Flush(&HttpSession::Linger);
-  request_limit_ = Clock::now() + kRequestLimit;
+  request_limit_ = Clock::now() + owner_.Limits().request;
   // Not Serve itself: a pipeline of replies would grow the stack.
   asio::post(socket_.get_executor(), [self = shared_from_this()] { self->Serve(); });
 }
@@ -247,7 +244,7 @@ void HttpSession::Flush(void (HttpSession::*then)()) {
         socket_.write_some(asio::buffer(out_.data() + written_, out_.size() - written_), error);
   if (error && error != asio::error::would_block) return Close();
   if (written_ < out_.size()) {
-    limit_ = Clock::now() + kWriteLimit;
+    limit_ = Clock::now() + owner_.Limits().write;
     socket_.async_wait(asio::socket_base::wait_write,
                        [self = shared_from_this(), then](error_code late) {
                          if (!late) self->Flush(then);

@@ -21,6 +21,7 @@ class HttpSessionOwner {
  public:
   virtual ~HttpSessionOwner() = default;
   virtual void Handle(const ServedRequest& request, ServedReply& reply) = 0;
+  virtual const HttpServerLimits& Limits() const noexcept = 0;
   virtual void CountBad() noexcept = 0;
   virtual void Left(HttpSession& session) noexcept = 0;
 };

@@ -87,7 +87,10 @@ bool EndHolder(const std::string& file, int signal, Duration patience) noexcept 
     const pid_t pid = Holder(file);
     if (pid == 0) return true;
     if (pid < 0 || deadline.Passed(Clock::now())) return false;
-    if (!sent) ::kill(pid, signal);
+    if (!sent) {
+      ::kill(pid, signal);
+      ::kill(pid, SIGCONT);  // a stopped one would not notice
+    }
     std::this_thread::sleep_for(5ms);
   }
 }

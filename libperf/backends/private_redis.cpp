@@ -21,7 +21,16 @@ namespace {
 
 using namespace std::chrono_literals;
 
-bool Pongs(const std::string& path) {
+/// Redis, or its successor with the same command line and protocol.
+std::optional<std::string> FindServer(const std::string& search_path) {
+  const std::string path = search_path.empty() ? DefaultSearchPath() : search_path;
+  if (auto found = FindProgram("redis-server", path)) return found;
+  return FindProgram("valkey-server", path);
+}
+
+}  // namespace
+
+bool RedisAnswers(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path) return false;
@@ -42,15 +51,6 @@ bool Pongs(const std::string& path) {
   return pongs;
 }
 
-/// Redis, or its successor with the same command line and protocol.
-std::optional<std::string> FindServer(const std::string& search_path) {
-  const std::string path = search_path.empty() ? DefaultSearchPath() : search_path;
-  if (auto found = FindProgram("redis-server", path)) return found;
-  return FindProgram("valkey-server", path);
-}
-
-}  // namespace
-
 ServerPlan PlanRedis(const PrivateSpec& spec, const ServerSite& site) {
   ServerPlan plan;
   plan.label = fmt::format("target {}: private Redis", spec.name);
@@ -68,7 +68,7 @@ ServerPlan PlanRedis(const PrivateSpec& spec, const ServerSite& site) {
       site.directory, "--unixsocketperm", "700", "--save",       "",       "--appendonly",
       "no",           "--daemonize",      "no",  "--loglevel",   "warning"};
   plan.stages = {command};
-  plan.ready = [path] { return Pongs(path); };
+  plan.ready = [path] { return RedisAnswers(path); };
   plan.death_signal = SIGKILL;  // it has nothing to save and nothing to give back
   plan.stop = {{SIGTERM, 1s}, {SIGKILL, 1s}};
   return plan;

@@ -49,6 +49,9 @@ ServerPlan PlanRedis(const PrivateSpec& spec, const ServerSite& site);
 ServerPlan PlanSpeech(const PrivateSpec& spec, const ServerSite& site);
 ServerPlan PlanServer(const PrivateSpec& spec, const ServerSite& site);
 
+/// Whether a Redis on that unix socket answers PING within 100 ms.
+bool RedisAnswers(const std::string& path);
+
 /// The first executable file of that name in directories separated by ':'.
 std::optional<std::string> FindProgram(std::string_view name, std::string_view directories);
 /// $PATH, and where Debian keeps servers that a user's PATH lacks.
