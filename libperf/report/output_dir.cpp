@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "libperf/report/output_dir.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <filesystem>
+#include <system_error>
+
+#include "libperf/base/error.hpp"
+
+namespace perf::report {
+namespace fs = std::filesystem;
+namespace {
+
+std::string StateHome() {
+  if (const char* state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state == '/')
+    return state;
+  if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0') {
+    return std::string(home) + "/.local/state";
+  }
+  return fs::temp_directory_path().string() + "/perfkit-" + std::to_string(::getuid());
+}
+
+std::string FileSafe(std::string_view name) {
+  std::string safe;
+  for (const char c : name.substr(0, 60)) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '-' || c == '_';
+    safe += plain ? c : '-';
+  }
+  return safe.empty() ? "run" : safe;
+}
+
+std::string NewRunPath(std::string_view scenario) {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  ::gmtime_r(&now, &parts);
+  const std::string base =
+      fmt::format("{}/perfkit/runs/{:04}{:02}{:02}T{:02}{:02}{:02}Z-{}", StateHome(),
+                  parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour,
+                  parts.tm_min, parts.tm_sec, FileSafe(scenario));
+  std::string path = base;
+  // Two runs of one second must not write into each other's directory.
+  for (int i = 2; fs::exists(path) && i < 1000; ++i) path = fmt::format("{}-{}", base, i);
+  return path;
+}
+
+[[noreturn]] void Refuse(const std::string& path, int error) {
+  throw OutputError(fmt::format("cannot write to {}: {}; choose another place with --out", path,
+                                std::strerror(error)));
+}
+
+void WriteAll(int fd, std::string_view content, const std::string& path) {
+  while (!content.empty()) {
+    const ssize_t written = ::write(fd, content.data(), content.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) {
+      const int error = errno;
+      ::close(fd);
+      ::unlink(path.c_str());
+      Refuse(path, error);
+    }
+    content.remove_prefix(static_cast<std::size_t>(written));
+  }
+}
+
+}  // namespace
+
+OutputDir::OutputDir(const std::string& wanted, std::string_view scenario)
+    : path_(wanted.empty() ? NewRunPath(scenario) : wanted) {
+  std::error_code error;
+  fs::create_directories(path_, error);
+  if (error) Refuse(path_, error.value());
+  // A real write, not a look at the permissions: it also finds full disks and quotas.
+  const std::string probe = Write(".perfkit-probe", std::string(64 << 10, '.'));
+  ::unlink(probe.c_str());
+}
+
+std::string OutputDir::Write(std::string_view name, std::string_view content) const {
+  const std::string path = path_ + "/" + std::string(name);
+  const std::string temporary = path + ".tmp";
+  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (fd < 0) Refuse(path, errno);
+  WriteAll(fd, content, temporary);
+  // Some file systems tell of a full disk only here.
+  if (::close(fd) != 0) {
+    const int error = errno;
+    ::unlink(temporary.c_str());
+    Refuse(path, error);
+  }
+  if (::rename(temporary.c_str(), path.c_str()) != 0) Refuse(path, errno);
+  return path;
+}
+
+void WriteStdout(std::string_view text) {
+  const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
+  if (!written || std::fflush(stdout) != 0) {
+    throw OutputError(fmt::format("cannot write to standard output: {}", std::strerror(errno)));
+  }
+}
+
+}  // namespace perf::report

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "libperf/report/summary.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "libperf/base/units.hpp"
+
+namespace perf::report {
+namespace {
+
+std::string FormatValue(double value, const std::string& unit) {
+  if (unit == "ms") return FormatMs(value);
+  if (unit == "fraction") return fmt::format("{:.3g} %", value * 100);
+  return fmt::format("{:.6g}{}", value, unit.empty() ? "" : unit);
+}
+
+/// How far the observed value is from its limit, in the good direction.
+std::string Margin(const load::ThresholdResult& threshold) {
+  if (!threshold.observed || threshold.limit == 0) return "";
+  const double room = threshold.less_is_better ? threshold.limit - *threshold.observed
+                                               : *threshold.observed - threshold.limit;
+  return fmt::format("{:+.0f} %", 100 * room / std::abs(threshold.limit));
+}
+
+void AppendThresholds(std::string& out, const load::Result& result, const Style& style) {
+  if (result.thresholds.empty()) return;
+  std::size_t width = 10;
+  for (const auto& threshold : result.thresholds)
+    width = std::max(width, threshold.expr.size() + 2);
+  width = std::min<std::size_t>(width, 52);
+  out += style.Bold(fmt::format("{:<{}}  {:>12} {:>12} {:>8}\n", "thresholds", width + 5,
+                                "observed", "limit", "margin"));
+  for (const load::ThresholdResult& threshold : result.thresholds) {
+    std::string note;
+    if (threshold.window_s) note = fmt::format("  (worst {:g} s)", *threshold.window_s);
+    if (threshold.aborted) note += "  ended the run";
+    if (threshold.implicit) note += "  (implicit)";
+    const std::string mark = threshold.ok ? style.Good("ok  ") : style.Bad("FAIL");
+    const std::string observed =
+        threshold.observed ? FormatValue(*threshold.observed, threshold.unit) : "no samples";
+    out += fmt::format("  {} {:<{}} {:>12} {:>12} {:>8}{}\n", mark, threshold.expr, width, observed,
+                       FormatValue(threshold.limit, threshold.unit), Margin(threshold),
+                       style.Dim(note));
+  }
+  out += '\n';
+}
+
+void AppendRow(std::string& out, const std::string& name, const load::Section& section,
+               const Style& style) {
+  const std::string failed =
+      section.requests.failed == 0
+          ? fmt::format("{:>8}", 0)
+          : style.Bad(fmt::format("{:>8}", Grouped(section.requests.failed)));
+  out += fmt::format("{:<22} {:>11} {} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}\n", name,
+                     Grouped(section.requests.total), failed, FormatMs(section.latency.p50),
+                     FormatMs(section.latency.p90), FormatMs(section.latency.p99),
+                     FormatMs(section.latency.max), FormatMs(section.wait.p99),
+                     FormatMs(section.service_time.p99));
+}
+
+void AppendFlows(std::string& out, const load::Result& result, const Style& style) {
+  out += style.Bold(fmt::format("{:<22} {:>11} {:>8} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}\n",
+                                "flows and steps", "requests", "failed", "p50", "p90", "p99", "max",
+                                "wait p99", "serv. p99"));
+  for (const load::Section& flow : result.flows) {
+    AppendRow(out, flow.name, flow, style);
+    if (flow.steps.size() > 1 || (flow.steps.size() == 1 && flow.steps[0].name != flow.name)) {
+      for (const load::Section& step : flow.steps) AppendRow(out, "  " + step.name, step, style);
+    }
+  }
+  for (const load::Section& flow : result.flows) {
+    if (!flow.duration || flow.steps.size() < 2) continue;
+    out += style.Dim(fmt::format("{}: {} whole iterations, {} failed, p50 {}, p99 {}\n", flow.name,
+                                 Grouped(flow.iterations), Grouped(flow.failed_iterations),
+                                 FormatMs(flow.duration->p50), FormatMs(flow.duration->p99)));
+  }
+  out += '\n';
+}
+
+void AppendFailures(std::string& out, const load::Result& result, const Style& style) {
+  if (result.total.requests.dropped > 0) {
+    out += style.Bad(fmt::format("dropped  {} arrivals found more than max_waiting before them\n",
+                                 Grouped(result.total.requests.dropped)));
+  }
+  if (result.samples.empty()) return;
+  out += style.Bold("first failure of each kind\n");
+  constexpr std::size_t kShown = 8;
+  for (std::size_t i = 0; i < std::min(result.samples.size(), kShown); ++i) {
+    const load::SampleResult& sample = result.samples[i];
+    out += fmt::format("  {} at {:.1f} s, {}: {}\n", style.Bad(sample.kind), sample.at_s,
+                       sample.step, sample.text);
+  }
+  if (result.samples.size() > kShown) {
+    out += fmt::format("  and {} more in the result\n", result.samples.size() - kShown);
+  }
+  out += '\n';
+}
+
+void AppendGenerator(std::string& out, const load::Result& result, const Style& style) {
+  const load::Generator& own = result.generator;
+  out += style.Bold("generator  ");
+  out += fmt::format(
+      "lag p50 {} p99 {}, cpu {:.0f} % of {} thread{}, {:.1f} µs per request, memory {}, stalled "
+      "{:.0f} ms\n",
+      FormatMs(result.total.schedule_lag.p50), FormatMs(result.total.schedule_lag.p99),
+      own.cpu_percent, own.threads, own.threads == 1 ? "" : "s", own.cpu_us_per_op,
+      FormatBytes(own.rss_max_bytes), own.stalled_ms);
+  if (result.target_rate > 0) {
+    out += style.Bold("rate       ");
+    out += fmt::format("{:.2f}/s achieved of {:.2f}/s asked for\n", result.achieved_rate,
+                       result.target_rate);
+  }
+}
+
+}  // namespace
+
+std::string FormatMs(double ms) {
+  if (ms <= 0) return "0 ms";
+  if (ms >= 100'000) return fmt::format("{:.0f} s", ms / 1000);
+  if (ms >= 1000) return fmt::format("{:.{}f} s", ms / 1000, ms >= 10'000 ? 1 : 2);
+  return fmt::format("{:.{}f} ms", ms, ms >= 100 ? 0 : ms >= 10 ? 1 : ms >= 1 ? 2 : 3);
+}
+
+std::string Grouped(std::uint64_t number) {
+  std::string text = std::to_string(number);
+  for (int at = static_cast<int>(text.size()) - 3; at > 0; at -= 3) {
+    text.insert(static_cast<std::size_t>(at), 1, ',');
+  }
+  return text;
+}
+
+std::string VerdictLine(const load::Result& result, const Style& style) {
+  std::string word(load::Name(result.verdict));
+  std::string why;
+  const auto failed = std::count_if(result.thresholds.begin(), result.thresholds.end(),
+                                    [](const auto& threshold) { return !threshold.ok; });
+  switch (result.verdict) {
+    case load::Verdict::kPass: word = style.Good("PASS"); break;
+    case load::Verdict::kFail: word = style.Bad("FAIL"); break;
+    case load::Verdict::kInvalid: word = style.Warn("INVALID"); break;
+    case load::Verdict::kInterrupted: word = style.Warn("INTERRUPTED"); break;
+  }
+  if (failed > 0) {
+    why = fmt::format("{} of {} thresholds failed", failed, result.thresholds.size());
+  } else {
+    why = fmt::format("{} threshold{} hold{}", result.thresholds.size(),
+                      result.thresholds.size() == 1 ? "" : "s",
+                      result.thresholds.size() == 1 ? "s" : "");
+  }
+  return fmt::format("{}  {}: {}, {} requests, {} failed, {:.1f} s", word, result.scenario_name,
+                     why, Grouped(result.total.requests.total),
+                     Grouped(result.total.requests.failed), result.duration_s);
+}
+
+std::string Summary(const load::Result& result, const Style& style,
+                    const std::vector<std::string>& written) {
+  std::string out = "\n" + VerdictLine(result, style) + "\n";
+  for (const auto& [code, text] : result.invalid_reasons) {
+    out += fmt::format("  {} {}\n", style.Warn("not valid (" + code + "):"), text);
+  }
+  out += '\n';
+  AppendThresholds(out, result, style);
+  AppendFlows(out, result, style);
+  AppendFailures(out, result, style);
+  AppendGenerator(out, result, style);
+  for (const std::string& path : written) out += style.Bold("written    ") + path + "\n";
+  return out;
+}
+
+}  // namespace perf::report
