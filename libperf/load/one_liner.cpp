@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "libperf/load/one_liner.hpp"
+
+#include <fmt/format.h>
+
+#include "libperf/base/error.hpp"
+#include "libperf/base/json.hpp"
+#include "libperf/base/units.hpp"
+#include "libperf/base/url.hpp"
+
+namespace perf::load {
+namespace {
+
+/// A YAML scalar that is read back as exactly this text: JSON's strings are YAML's. What the user
+/// wrote with "${" stays a template on purpose.
+std::string Quoted(const std::string& text) { return Json(text).Dump(); }
+
+constexpr std::uint64_t kDefaultConnections = 10;
+constexpr std::uint64_t kDefaultPool = 100;  // under a rate: a pool that seldom limits
+
+std::string TargetText(const OneLiner& line, const std::string& base) {
+  constexpr const char* kKinds[] = {"http", "postgres", "redis"};
+  std::string text = fmt::format("targets:\n  target:\n    kind: {}\n    url: {}\n",
+                                 kKinds[static_cast<int>(line.kind)], Quoted(base));
+  const std::uint64_t pool =
+      line.connections.value_or(line.rate ? kDefaultPool : kDefaultConnections);
+  text += fmt::format("    pool: {{max: {}}}\n", pool);
+  if (!line.timeout.empty()) text += fmt::format("    timeout: {}\n", line.timeout);
+  if (line.kind == TargetKind::kPostgres && !line.prepared) text += "    prepared: false\n";
+  if (line.kind != TargetKind::kHttp) return text;
+  if (!line.client.empty()) text += fmt::format("    client: {}\n", line.client);
+  if (!line.http_version.empty())
+    text += fmt::format("    http_version: {}\n", Quoted(line.http_version));
+  if (!line.ca_file.empty() || line.insecure) {
+    text += "    tls: {";
+    if (!line.ca_file.empty()) text += "ca: " + Quoted(line.ca_file);
+    if (line.insecure) text += std::string(line.ca_file.empty() ? "" : ", ") + "verify: false";
+    text += "}\n";
+  }
+  return text;
+}
+
+std::string HttpText(const OneLiner& line, const std::string& path) {
+  std::string text =
+      fmt::format("      http:\n        target: target\n        method: {}\n        path: {}\n",
+                  Quoted(line.method), Quoted(path));
+  if (!line.headers.empty()) {
+    text += "        headers:\n";
+    for (const auto& [name, value] : line.headers) {
+      text += fmt::format("          {}: {}\n", Quoted(name), Quoted(value));
+    }
+  }
+  if (!line.body.empty()) text += fmt::format("        body: {}\n", Quoted(line.body));
+  return text;
+}
+
+std::string List(const std::vector<std::string>& words) {
+  std::string text = "[";
+  for (const std::string& word : words) text += (text.size() > 1 ? ", " : "") + Quoted(word);
+  return text + "]";
+}
+
+std::string StepText(const OneLiner& line, const std::string& path) {
+  std::string text = "flows:\n  main:\n    - name: request\n";
+  switch (line.kind) {
+    case TargetKind::kHttp: return text + HttpText(line, path);
+    case TargetKind::kPostgres:
+      text += fmt::format("      sql:\n        target: target\n        query: {}\n",
+                          Quoted(line.query));
+      if (!line.parameters.empty())
+        text += fmt::format("        params: {}\n", List(line.parameters));
+      return text;
+    case TargetKind::kRedis:
+      text += fmt::format("      redis:\n        target: target\n        command: {}\n",
+                          List(line.command));
+      if (line.pipeline > 1) text += fmt::format("        pipeline: {}\n", line.pipeline);
+      return text;
+  }
+  return text;
+}
+
+std::string LoadText(const OneLiner& line) {
+  std::string text = "load:\n  - name: load\n    flow: main\n";
+  if (line.rate) {
+    std::string duration = line.duration;
+    if (line.count) {
+      // So many at that rate: the time follows.
+      const auto rate = ParseRate(*line.rate);
+      if (!rate || *rate <= 0)
+        throw UsageError(fmt::format("--rate {}: expected a rate such as 1000/s", *line.rate));
+      const double ns = static_cast<double>(*line.count) / *rate * 1e9;
+      duration = FormatExact(Duration(static_cast<std::int64_t>(ns)));
+    }
+    text += fmt::format("    rate: {}\n    for: {}\n    spacing: {}\n", *line.rate, duration,
+                        line.poisson ? "poisson" : "even");
+  } else if (line.count) {
+    text += fmt::format("    users: {}\n    iterations: {}\n", line.connections.value_or(1),
+                        *line.count);
+  } else {
+    text += fmt::format("    users: {}\n    for: {}\n",
+                        line.connections.value_or(kDefaultConnections), line.duration);
+  }
+  if (!line.warmup.empty()) text += fmt::format("    warmup: {}\n", line.warmup);
+  return text;
+}
+
+}  // namespace
+
+std::string ScenarioText(const OneLiner& line) {
+  std::string base = line.url;
+  std::string path = "/";
+  if (line.kind == TargetKind::kHttp && line.url != "private") {
+    // The target is the server; what follows the authority is the step's path.
+    const std::size_t authority = line.url.find("://");
+    const std::size_t from = authority == std::string::npos ? 0 : authority + 3;
+    const std::size_t slash = line.url.find_first_of("/?", from);
+    if (slash != std::string::npos) {
+      base = line.url.substr(0, slash);
+      path = line.url.substr(slash);
+      if (path.front() == '?') path.insert(path.begin(), '/');
+      path = path.substr(0, path.find('#'));
+    }
+  } else if (line.kind == TargetKind::kHttp) {
+    path = "/echo";
+  }
+  std::string text =
+      "scenario: one-liner\n" + TargetText(line, base) + StepText(line, path) + LoadText(line);
+  if (!line.thresholds.empty()) {
+    text += "thresholds:\n";
+    for (const std::string& threshold : line.thresholds)
+      text += fmt::format("  - {}\n", Quoted(threshold));
+  }
+  return text;
+}
+
+}  // namespace perf::load

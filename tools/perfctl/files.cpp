@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// The commands that only look at files: init and validate.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+#include "commands.hpp"
+#include "exit_code.hpp"
+#include "libperf/base/error.hpp"
+#include "libperf/config/diagnostics.hpp"
+#include "libperf/load/parse.hpp"
+#include "libperf/load/starter.hpp"
+#include "libperf/report/output_dir.hpp"
+
+namespace perf::tool {
+
+int Init(const InitCommand& command) {
+  const std::string path = command.file.empty() ? "scenario.yaml" : command.file;
+  const std::string_view text = load::StarterScenario();
+  if (path == "-") {
+    report::WriteStdout(text);
+    return kPass;
+  }
+  // O_EXCL instead of a look before: nothing of the user's is overwritten, whoever else writes.
+  const int mode = O_WRONLY | O_CREAT | O_CLOEXEC | (command.force ? O_TRUNC : O_EXCL);
+  const int fd = ::open(path.c_str(), mode, 0644);
+  if (fd < 0) {
+    const char* remedy = errno == EEXIST ? " (use --force to replace it)" : "";
+    throw OutputError(fmt::format("{}: {}{}", path, std::strerror(errno), remedy));
+  }
+  const ssize_t written = ::write(fd, text.data(), text.size());
+  const bool closed = ::close(fd) == 0;
+  if (written != static_cast<ssize_t>(text.size()) || !closed) {
+    throw OutputError(fmt::format("{}: {}", path, std::strerror(errno)));
+  }
+  report::WriteStdout(fmt::format("{0} is written; run it with: perfctl run {0}\n", path));
+  return kPass;
+}
+
+int Validate(const ValidateCommand& command) {
+  const char* actions = std::getenv("GITHUB_ACTIONS");
+  const bool github = actions != nullptr && std::string_view(actions) == "true";
+  std::size_t bad = 0;
+  for (const std::string& file : command.files) {
+    config::Diagnostics diagnostics;
+    load::ParseOptions parse;
+    parse.path = file;
+    parse.sets = command.sets;
+    parse.profile = command.profile;
+    parse.allow_hosts = command.allow_hosts;
+    const bool valid = load::ParseScenario(parse, diagnostics).has_value();
+    if (valid) {
+      report::WriteStdout(fmt::format("{}: valid\n", file));
+      continue;
+    }
+    ++bad;
+    fmt::print(stderr, "{}", diagnostics.Render(config::DiagnosticFormat::kText));
+    if (github) report::WriteStdout(diagnostics.Render(config::DiagnosticFormat::kGitHub));
+  }
+  return bad == 0 ? kPass : kInvalidInput;
+}
+
+}  // namespace perf::tool

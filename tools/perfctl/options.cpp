@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+// The only file that includes CLI11: it costs seven seconds to compile.
+#include "options.hpp"
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include <charconv>
+#include <memory>
+
+#include "libperf/base/error.hpp"
+#include "libperf/base/text.hpp"
+#include "libperf/load/result.hpp"
+#include "libperf/report/output_dir.hpp"
+
+namespace perf::tool {
+namespace {
+
+/// Raw words of the flags that need a second look.
+struct Words {
+  std::vector<std::string> sets;
+  std::vector<std::string> headers;
+  std::string seed;
+  std::string color = "auto";
+  std::string log_level = "warn";
+  std::string log_format = "text";
+  std::string rate;
+  std::uint64_t connections = 0;
+  std::uint64_t count = 0;
+};
+
+void AddRunFlags(CLI::App& app, RunFlags& flags, Words& words) {
+  app.add_option("--out", flags.out,
+                 "directory for the results (default: below $XDG_STATE_HOME/perfkit/runs)")
+      ->type_name("DIR");
+  app.add_flag("--json", flags.json,
+               "print exactly result.json on standard output, and nothing else there");
+  app.add_flag("-q,--quiet", flags.quiet, "no progress and no summary, only the verdict");
+  app.add_option("--threads", flags.threads, "event loops, each on its own thread (default 1)")
+      ->type_name("N")
+      ->check(CLI::Range(1, 64));
+  app.add_option("--seed", words.seed,
+                 "seed of every random value (default: the scenario's, else 1)")
+      ->type_name("N");
+  app.add_option("--allow-host", flags.allow_hosts,
+                 "allow load on this host, which is neither loopback nor private (repeatable)")
+      ->type_name("HOST")
+      ->take_all();
+}
+
+void AddOverlays(CLI::App& app, std::vector<std::string>& sets, std::string& profile) {
+  app.add_option("--set", sets, "set a value of the scenario, such as vars.guests=10 (repeatable)")
+      ->type_name("PATH=VALUE")
+      ->take_all();
+  app.add_option("--profile", profile, "lay a profile of the scenario over it")->type_name("NAME");
+}
+
+CLI::App* AddRun(CLI::App& app, RunCommand& run, Words& words) {
+  CLI::App* command = app.add_subcommand("run", "run a scenario and judge it");
+  command->add_option("scenario", run.scenario, "YAML file; - reads standard input")
+      ->required()
+      ->type_name("FILE");
+  AddRunFlags(*command, run.flags, words);
+  AddOverlays(*command, words.sets, run.profile);
+  return command;
+}
+
+void AddLoadFlags(CLI::App& app, OneLinerCommand& one, Words& words) {
+  load::OneLiner& line = one.line;
+  app.add_option("-r,--rate", words.rate, "open arrivals at this rate, such as 1000/s")
+      ->type_name("RATE");
+  app.add_option("-c,--connections", words.connections,
+                 "so many users in a closed loop; with --rate the pool's size")
+      ->type_name("N")
+      ->check(CLI::Range(1, 10000));
+  app.add_option("-n,--requests", words.count, "so many requests in all")
+      ->type_name("N")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000'000'000}));
+  app.add_option("-d,--duration", line.duration, "how long (default 10s)")->type_name("TIME");
+  app.add_option("--warmup", line.warmup, "leave this first part out of the verdict")
+      ->type_name("TIME");
+  app.add_flag("--poisson", line.poisson,
+               "space the arrivals of --rate at random instead of evenly");
+  app.add_option("--threshold", line.thresholds,
+                 "what must hold, such as 'latency: p(99) < 250ms' (repeatable)")
+      ->type_name("EXPR")
+      ->take_all();
+  app.add_option("--timeout", line.timeout, "of one request")->type_name("TIME");
+  app.add_flag("--print-scenario", one.print_scenario,
+               "print the scenario that this stands for and end");
+  AddRunFlags(app, one.flags, words);
+}
+
+CLI::App* AddHttp(CLI::App& app, OneLinerCommand& one, Words& words) {
+  CLI::App* command = app.add_subcommand("http", "load an HTTP URL without a scenario file");
+  load::OneLiner& line = one.line;
+  command
+      ->add_option("url", line.url,
+                   "http:// or https:// URL, or 'private' for the built-in speech server")
+      ->required()
+      ->type_name("URL");
+  command->add_option("-m,--method", line.method, "method (default GET)")->type_name("METHOD");
+  command->add_option("-H,--header", words.headers, "header 'Name: value' (repeatable)")
+      ->type_name("HEADER")
+      ->take_all();
+  command->add_option("-b,--body", line.body, "request body")->type_name("TEXT");
+  command->add_option("--client", line.client, "auto, native or curl")
+      ->check(CLI::IsMember({"auto", "native", "curl"}));
+  command->add_option("--http", line.http_version, "auto, 1.1 or 2")
+      ->check(CLI::IsMember({"auto", "1.1", "2"}));
+  command->add_option("--ca", line.ca_file, "certificates that are trusted")->type_name("FILE");
+  command->add_flag("-k,--insecure", line.insecure, "do not verify the server's certificate");
+  AddLoadFlags(*command, one, words);
+  return command;
+}
+
+CLI::App* AddRedis(CLI::App& app, OneLinerCommand& one, Words& words) {
+  CLI::App* command = app.add_subcommand("redis", "load a Redis server without a scenario file");
+  command->add_option("url", one.line.url, "redis://, unix:// or rediss:// URL, or 'private'")
+      ->required()
+      ->type_name("URL");
+  command->add_option("command", one.line.command, "command and its arguments (default PING)")
+      ->type_name("WORD");
+  command->add_option("-P,--pipeline", one.line.pipeline, "commands in one write (default 1)")
+      ->type_name("N")
+      ->check(CLI::Range(1, 10000));
+  AddLoadFlags(*command, one, words);
+  return command;
+}
+
+CLI::App* AddSql(CLI::App& app, OneLinerCommand& one, Words& words) {
+  CLI::App* command = app.add_subcommand("sql", "load a PostgreSQL server without a scenario file");
+  command->add_option("url", one.line.url, "postgres:// URL or conninfo, or 'private'")
+      ->required()
+      ->type_name("URL");
+  command->add_option("query", one.line.query, "statement with $1, $2 … (default: select 1)")
+      ->type_name("SQL");
+  command->add_option("params", one.line.parameters, "its parameters")->type_name("VALUE");
+  command->add_flag("!--no-prepare", one.line.prepared,
+                    "do not prepare (PgBouncer in transaction mode)");
+  AddLoadFlags(*command, one, words);
+  return command;
+}
+
+std::vector<std::pair<std::string, std::string>> SplitSets(const std::vector<std::string>& sets) {
+  std::vector<std::pair<std::string, std::string>> pairs;
+  for (const std::string& set : sets) {
+    const std::size_t equal = set.find('=');
+    if (equal == std::string::npos || equal == 0) {
+      throw UsageError(fmt::format("--set {}: expected PATH=VALUE, such as vars.guests=10", set));
+    }
+    pairs.emplace_back(set.substr(0, equal), set.substr(equal + 1));
+  }
+  return pairs;
+}
+
+void SplitHeaders(const Words& words, load::OneLiner& line) {
+  for (const std::string& header : words.headers) {
+    const std::size_t colon = header.find(':');
+    if (colon == std::string::npos || colon == 0) {
+      throw UsageError(fmt::format("--header {}: expected 'Name: value'", Excerpt(header, 40)));
+    }
+    line.headers.emplace_back(header.substr(0, colon),
+                              Trim(std::string_view(header).substr(colon + 1)));
+  }
+}
+
+std::optional<std::uint64_t> Seed(const std::string& word) {
+  if (word.empty()) return std::nullopt;
+  std::uint64_t seed = 0;
+  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), seed);
+  if (error != std::errc() || end != word.data() + word.size()) {
+    throw UsageError(fmt::format("--seed {}: expected a whole number from 0 to 2^64-1", word));
+  }
+  return seed;
+}
+
+struct Parsed {
+  RunCommand run;
+  OneLinerCommand http, redis, sql;
+  InitCommand init;
+  ValidateCommand validate;
+  Words words;
+};
+
+void TakeCommon(const Words& words, Options& options) {
+  options.log_level = ParseLogLevel(words.log_level);
+  options.log_format = words.log_format == "json" ? LogFormat::kJson : LogFormat::kText;
+  options.color = words.color == "always"  ? report::ColorChoice::kAlways
+                  : words.color == "never" ? report::ColorChoice::kNever
+                                           : report::ColorChoice::kAuto;
+}
+
+OneLinerCommand Finish(OneLinerCommand one, load::TargetKind kind, const Words& words) {
+  one.line.kind = kind;
+  one.flags.seed = Seed(words.seed);
+  if (!words.rate.empty()) one.line.rate = words.rate;
+  if (words.connections > 0) one.line.connections = words.connections;
+  if (words.count > 0) one.line.count = words.count;
+  SplitHeaders(words, one.line);
+  return one;
+}
+
+/// CLI11's own handling writes to std::cout and picks its own exit codes.
+void ParseOrExplain(CLI::App& app, int argc, char** argv, Options& options) {
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForVersion&) {
+    report::WriteStdout(fmt::format("perfctl {}\n", load::Version()));
+    options.done = true;
+  } catch (const CLI::CallForHelp&) {
+    const auto chosen = app.get_subcommands();
+    report::WriteStdout(chosen.empty() ? app.help() : chosen.front()->help());
+    options.done = true;
+  } catch (const CLI::ParseError& error) {
+    throw UsageError(fmt::format("{}\nTry 'perfctl --help' or 'man perfctl'.", error.what()));
+  }
+}
+
+}  // namespace
+
+Options ParseOptions(int argc, char** argv) {
+  auto parsed = std::make_unique<Parsed>();
+  Words& words = parsed->words;
+  CLI::App app("Load-test and operate the back ends of voice and AI services.", "perfctl");
+  app.set_version_flag("--version", "perfctl");
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.add_option("--color", words.color, "auto, always or never")
+      ->check(CLI::IsMember({"auto", "always", "never"}));
+  app.add_option("--log-level", words.log_level, "trace, debug, info, warn, error or off")
+      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"}));
+  app.add_option("--log-format", words.log_format, "text or json")
+      ->check(CLI::IsMember({"text", "json"}));
+  const CLI::App* run = AddRun(app, parsed->run, words);
+  const CLI::App* http = AddHttp(app, parsed->http, words);
+  const CLI::App* redis = AddRedis(app, parsed->redis, words);
+  const CLI::App* sql = AddSql(app, parsed->sql, words);
+  CLI::App* init = app.add_subcommand("init", "write a commented first scenario");
+  init->add_option("file", parsed->init.file, "where to (default: scenario.yaml)")
+      ->type_name("FILE");
+  init->add_flag("--force", parsed->init.force, "replace the file if it exists");
+  CLI::App* validate = app.add_subcommand("validate", "check scenario files without running them");
+  validate->add_option("files", parsed->validate.files, "YAML files")
+      ->required()
+      ->type_name("FILE");
+  validate->add_option("--allow-host", parsed->validate.allow_hosts, "as in run")
+      ->type_name("HOST")
+      ->take_all();
+  AddOverlays(*validate, words.sets, parsed->validate.profile);
+
+  Options options;
+  ParseOrExplain(app, argc, argv, options);
+  if (options.done) return options;
+  TakeCommon(words, options);
+  if (run->parsed()) {
+    parsed->run.sets = SplitSets(words.sets);
+    parsed->run.flags.seed = Seed(words.seed);
+    options.command = parsed->run;
+  } else if (http->parsed()) {
+    options.command = Finish(parsed->http, load::TargetKind::kHttp, words);
+  } else if (redis->parsed()) {
+    options.command = Finish(parsed->redis, load::TargetKind::kRedis, words);
+  } else if (sql->parsed()) {
+    options.command = Finish(parsed->sql, load::TargetKind::kPostgres, words);
+  } else if (init->parsed()) {
+    options.command = parsed->init;
+  } else {
+    parsed->validate.sets = SplitSets(words.sets);
+    options.command = parsed->validate;
+  }
+  return options;
+}
+
+}  // namespace perf::tool
