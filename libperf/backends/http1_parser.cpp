@@ -68,15 +68,32 @@ int HexDigit(char c) noexcept {
 
 }  // namespace
 
+bool TakeContentLength(std::string_view value, std::optional<std::uint64_t>& length) noexcept {
+  constexpr auto kMax = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+  return EachItem(value, [&length](std::string_view item) {
+    std::uint64_t said = 0;
+    for (const char c : item) {
+      if (!IsDigit(c)) return false;
+      const auto digit = static_cast<std::uint64_t>(c - '0');
+      if (said > (kMax - digit) / 10) return false;
+      said = said * 10 + digit;
+    }
+    if (item.empty() || (length && *length != said)) return false;
+    length = said;
+    return true;
+  });
+}
+
 void Http1Parser::Start(bool to_head, const Sink& sink) noexcept {
   sink_ = sink;
   state_ = State::kStatusLine;
   to_head_ = to_head;
-  keep_alive_ = chunked_ = has_length_ = false;
+  keep_alive_ = chunked_ = false;
+  length_.reset();
   status_ = version_ = 0;
   fields_ = interim_ = 0;
   head_bytes_ = 0;
-  left_ = length_ = body_bytes_ = 0;
+  left_ = body_bytes_ = 0;
   line_.clear();
   error_.clear();
 }
@@ -159,7 +176,7 @@ void Http1Parser::FeedEnd() {
     case State::kFields: Fail("closed by peer within the head"); break;
     case State::kBody:
       Fail("closed by peer after " + std::to_string(body_bytes_) + " of " +
-           std::to_string(length_) + " body bytes");
+           std::to_string(*length_) + " body bytes");
       break;
     default:
       Fail("closed by peer after " + std::to_string(body_bytes_) +
@@ -234,7 +251,9 @@ void Http1Parser::OnFraming(std::string_view name, std::string_view value) {
       if (Is(name, "connection")) OnConnection(value);
       break;
     case 14:
-      if (Is(name, "content-length")) OnLength(value);
+      if (Is(name, "content-length") && !TakeContentLength(value, length_)) {
+        Fail("a bad or contradicting Content-Length", value);
+      }
       break;
     case 17:
       if (!Is(name, "transfer-encoding")) break;
@@ -257,42 +276,25 @@ void Http1Parser::OnConnection(std::string_view value) {
   });
 }
 
-void Http1Parser::OnLength(std::string_view value) {
-  constexpr auto kMax = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
-  const bool good = EachItem(value, [this](std::string_view item) {
-    std::uint64_t length = 0;
-    for (const char c : item) {
-      if (!IsDigit(c)) return false;
-      const auto digit = static_cast<std::uint64_t>(c - '0');
-      if (length > (kMax - digit) / 10) return false;
-      length = length * 10 + digit;
-    }
-    if (item.empty() || (has_length_ && length != length_)) return false;
-    has_length_ = true;
-    length_ = length;
-    return true;
-  });
-  if (!good) Fail("a bad or contradicting Content-Length", value);
-}
-
 void Http1Parser::OnHeadEnd() {
   if (status_ < 200) {
     if (status_ == 101) return Fail("an upgrade that was not asked for");
     if (++interim_ > limits_.interim) return Fail("too many interim replies");
-    keep_alive_ = chunked_ = has_length_ = false;
+    keep_alive_ = chunked_ = false;
+    length_.reset();
     state_ = State::kStatusLine;
     return;
   }
-  if (chunked_ && (has_length_ || version_ == 10)) {
-    return Fail(has_length_ ? "Transfer-Encoding beside Content-Length"
-                            : "Transfer-Encoding in an HTTP/1.0 reply");
+  if (chunked_ && (length_ || version_ == 10)) {
+    return Fail(length_ ? "Transfer-Encoding beside Content-Length"
+                        : "Transfer-Encoding in an HTTP/1.0 reply");
   }
   if (to_head_ || status_ == 204 || status_ == 304) {
     state_ = State::kDone;
   } else if (chunked_) {
     state_ = State::kChunkSize;
-  } else if (has_length_) {
-    left_ = length_;
+  } else if (length_) {
+    left_ = *length_;
     state_ = left_ == 0 ? State::kDone : State::kBody;
   } else {
     keep_alive_ = false;

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,6 +20,11 @@ struct Http1Limits {
   unsigned fields = 1000;        // fields of all of them
   unsigned interim = 16;         // 1xx replies before the final one
 };
+
+/// Takes one Content-Length field in addition to those before it; a list of equal lengths counts
+/// as one. False where it is no length below 2^63, or another one.
+PERF_EXPORT bool TakeContentLength(std::string_view value,
+                                   std::optional<std::uint64_t>& length) noexcept;
 
 /// Reads one HTTP/1 reply after the other from bytes that are pushed in (RFC 9112): no I/O, no
 /// clock. Stricter than many clients: obs-fold, bare CR, differing lengths, a length beside
@@ -75,7 +81,6 @@ class PERF_EXPORT Http1Parser {
   void OnStatusLine(std::string_view line);
   void OnField(std::string_view line);
   void OnFraming(std::string_view name, std::string_view value);
-  void OnLength(std::string_view value);
   void OnConnection(std::string_view value);
   void OnHeadEnd();
   void OnChunkSize(std::string_view line);
@@ -89,14 +94,13 @@ class PERF_EXPORT Http1Parser {
   bool to_head_ = false;
   bool keep_alive_ = false;
   bool chunked_ = false;
-  bool has_length_ = false;
   std::int16_t status_ = 0;
   std::int16_t version_ = 0;
   unsigned fields_ = 0;
   unsigned interim_ = 0;
   std::size_t head_bytes_ = 0;
   std::uint64_t left_ = 0;  // of the body or the chunk
-  std::uint64_t length_ = 0;
+  std::optional<std::uint64_t> length_;
   std::uint64_t body_bytes_ = 0;
   std::string line_;  // the start of a line whose end has not come yet
   std::string error_;

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <curl/curl.h>
+
+#include <memory>
+#include <string>
+
+#include "libperf/backends/curl_multi.hpp"
+#include "libperf/backends/http_common.hpp"
+
+namespace perf::backends {
+
+/// What the handles of one curl connector share: where they go, and the multi that runs them.
+/// Thread safety: none; belongs to its loop's thread. Lifetime: held by all that use it.
+struct CurlTarget {
+  /// Throws: ConfigError where this libcurl lacks what the configuration asks for.
+  CurlTarget(EventLoop& loop, HttpConfig c);
+  /// A handle with all that stays the same from request to request; `error_buffer` of
+  /// CURL_ERROR_SIZE bytes outlives it. The caller cleans it up.
+  CURL* MakeEasy(char* error_buffer);
+
+  HttpConfig config;
+  HttpPreamble preamble;
+  std::shared_ptr<CurlMulti> multi;
+  std::string url;         // without a path
+  bool whole_url = false;  // a proxy that does not tunnel is asked for whole URLs
+};
+
+}  // namespace perf::backends
