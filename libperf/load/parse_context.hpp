@@ -38,6 +38,7 @@ struct ParseContext {
   const config::Node* vars = nullptr;                  // for readers: numbers from ${vars.x}
   Symbols constants;                                   // `vars` only
   std::vector<std::string> path_prefixes;              // by target: the path of an http URL
+  std::set<std::string> broken_targets;                // whose kind is not known
   std::map<std::string, std::uint32_t> statements;     // SQL text to its id
   std::vector<std::set<std::size_t>> data_of_flow;     // data sets that a flow draws from
   const std::set<std::string>* later_names = nullptr;  // all captures of the flow being read
