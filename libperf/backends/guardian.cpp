@@ -18,6 +18,7 @@
 #include <cstdlib>
 #include <exception>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -34,6 +35,10 @@ using namespace std::chrono_literals;
 
 /// Between two looks at whether a server is ready; initdb's end is not looked for, it is told.
 constexpr auto kReadyStep = 5ms;
+
+/// A preparation is left to end by itself: initdb's helpers, when killed, leave shared memory
+/// behind that nobody frees.
+const std::vector<StopStep> kStopPreparation = {{0, 5s}, {SIGTERM, 1s}, {SIGKILL, 1s}};
 
 /// One server and where it stands between its first stage and its end.
 struct Server {
@@ -86,8 +91,8 @@ void Guardian::Start(std::span<const PrivateSpec> specs, const PrivateOptions& o
     throw UnreachableError("the program ended while servers were started");
 
   const std::string parent = TemporaryParent(options.temporary);
-  PrivateDirectory::Sweep(parent);
-  if (parent != "/tmp") PrivateDirectory::Sweep("/tmp");
+  for (const auto& place : std::set<std::string>{parent, "/tmp", "/dev/shm"})
+    PrivateDirectory::Sweep(place);
   place_ = PrivateDirectory::Create(parent);
   directory_ = place_->Path();
   Say(kSaysDirectory, directory_);
@@ -180,11 +185,12 @@ void Guardian::StopAll() noexcept {
     for (auto& server : servers_) {
       if (server.pid <= 0) continue;
       if (server.next_stop <= now) {
-        if (server.stop_step == server.plan.stop.size()) {
+        const auto& steps = server.Serves() ? server.plan.stop : kStopPreparation;
+        if (server.stop_step == steps.size()) {
           server.pid = -1;  // not even SIGKILL ends it: waiting longer would not either
           continue;
         }
-        const StopStep& step = server.plan.stop[server.stop_step++];
+        const StopStep& step = steps[server.stop_step++];
         ::kill(-server.pid, step.signal);
         ::kill(-server.pid, SIGCONT);  // a stopped one would not notice
         server.next_stop = now + step.patience;

@@ -4,17 +4,20 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <grp.h>
-#include <linux/close_range.h>
+#include <linux/magic.h>
 #include <pwd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/statfs.h>
+#include <sys/sysinfo.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -29,6 +32,20 @@ namespace perf::backends {
 namespace {
 
 constexpr int kStatusCannotRun = 127;  // as shells say it
+
+constexpr const char* kMemoryDirectory = "/dev/shm";
+constexpr std::uint64_t kRoomy = std::uint64_t{2} << 30;
+
+/// Whether `path` is a tmpfs that will not be filled by a data base of ordinary size; those of
+/// containers are often 64 MiB.
+bool IsRoomyMemory(const char* path) noexcept {
+  struct statfs info{};
+  struct sysinfo machine{};
+  if (::statfs(path, &info) != 0 || info.f_type != TMPFS_MAGIC) return false;
+  if (::sysinfo(&machine) != 0 || ::access(path, W_OK | X_OK) != 0) return false;
+  return info.f_bavail * static_cast<std::uint64_t>(info.f_bsize) >= kRoomy &&
+         std::uint64_t{machine.totalram} * machine.mem_unit >= 2 * kRoomy;
+}
 
 void CloseAllBut(int keep) noexcept {
   if (keep < 3) {
@@ -137,7 +154,8 @@ void BecomeUnprivileged(const std::string& user) {
 std::string TemporaryParent(const std::string& asked) {
   if (!asked.empty()) return asked;
   const char* variable = std::getenv("TMPDIR");
-  return variable != nullptr && *variable != '\0' ? variable : "/tmp";
+  if (variable != nullptr && *variable != '\0') return variable;
+  return IsRoomyMemory(kMemoryDirectory) ? kMemoryDirectory : "/tmp";
 }
 
 pid_t Spawn(const ServerCommand& command, const std::string& directory, const std::string& place,

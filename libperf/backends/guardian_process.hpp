@@ -21,7 +21,8 @@ int BlockSignals();
 /// exists and can be become; stays root where none can. Throws: UnreachableError for an unknown
 /// `user`.
 void BecomeUnprivileged(const std::string& user);
-/// `asked`, $TMPDIR or /tmp, the first that is not empty.
+/// `asked`, else $TMPDIR, else /dev/shm where that is a memory file system with 2 GiB free (a
+/// journal on disk makes initdb several times slower and disturbs the run), else /tmp.
 std::string TemporaryParent(const std::string& asked);
 /// Starts a child in a process group of its own, with PLACE.lock held, output to PLACE.log and
 /// `death_signal` sent to it when the guardian dies. -1 where fork fails.

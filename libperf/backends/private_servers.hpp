@@ -24,7 +24,8 @@ struct PrivateSpec {
 
 /// Where things are looked for and put; the defaults suit everybody but tests.
 struct PrivateOptions {
-  /// Directory for the temporary directory; empty: $TMPDIR, else /tmp.
+  /// Directory for the temporary directory; empty: $TMPDIR, else /dev/shm where that is a memory
+  /// file system with 2 GiB free, else /tmp.
   std::string temporary;
   /// Directories with the binaries, separated by ':'; empty: $PATH and the places of Debian.
   std::string search_path;
@@ -33,7 +34,7 @@ struct PrivateOptions {
 };
 
 /// Real servers for one run, in a process group, session and 0700 directory of their own
-/// ($TMPDIR/perfkit-UID-XXXXXX). A small guardian process, forked here, starts them and ends
+/// (perfkit-UID-XXXXXX). A small guardian process, forked here, starts them and ends
 /// them when this object goes or this process ends in any way; if the guardian itself is
 /// killed, the kernel ends the servers and the next Start removes the directory. Ctrl-C in a
 /// terminal reaches none of them, so that a run can still write its results. Thread safety: none.
