@@ -42,7 +42,7 @@ class PERF_EXPORT Json {
   static Json MakeArray() { return Json(Array{}); }
 
   /// Throws: ConfigError with line and column for text that is not one JSON value, that is
-  /// nested deeper than 512 levels, or that is not UTF-8.
+  /// nested deeper than 512 levels, or that is not UTF-8. Of repeated members the last wins.
   static Json Parse(std::string_view text);
   /// As Parse, but nothing for bad text: for bodies that a server sent.
   static std::optional<Json> TryParse(std::string_view text) noexcept;
@@ -80,6 +80,7 @@ class PERF_EXPORT Json {
   /// Text of a scalar without quotes ("" for null); JSON text of the rest.
   std::string ToText() const;
 
+  /// By value: 1 equals 1.0, and the order of members has no say.
   friend PERF_EXPORT bool operator==(const Json& a, const Json& b);
 
  private:

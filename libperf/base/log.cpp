@@ -98,7 +98,9 @@ void LogText(LogLevel level, std::string_view text) {
     auto access = sink.run_id.Lock();
     run_id = *access;
   }
-  const std::string safe = MaskSecrets(text.substr(0, kLongestLine + 1));
+  // Masked before it is cut: half of a URL may not look like one.
+  const std::string masked = MaskSecrets(text);
+  const std::string_view safe = std::string_view(masked).substr(0, kLongestLine + 1);
   const std::string_view name = kNames[static_cast<std::size_t>(level)];
   const bool json = current_format.load(std::memory_order_relaxed) == LogFormat::kJson;
   sink.logger.log(spdlog::level::info, spdlog::string_view_t(json ? JsonLine(name, safe, run_id)

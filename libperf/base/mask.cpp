@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <array>
+#include <cstddef>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <utility>
 
 #include "libperf/base/text.hpp"
 #include "libperf/base/url.hpp"
@@ -10,10 +14,15 @@ namespace {
 
 constexpr std::string_view kMask = "***";
 constexpr std::string_view kEndsUrl = " \t\r\n\"'<>`";
+constexpr std::size_t kLongestUrl = 2048;
 
 constexpr bool IsNameChar(char c) noexcept {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
          c == '-' || c == '.' || c == '%';
+}
+
+constexpr bool IsDigits(std::string_view text) noexcept {
+  return text.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
 constexpr bool IsSpace(char c) noexcept { return c == ' ' || c == '\t'; }
@@ -60,24 +69,24 @@ class Masker {
   /// At "://": keeps the user, masks what stands between ':' and '@'.
   void MaskUserinfo() {
     Copy(at_ + 3);
-    const std::size_t url_end = EndOf(at_, kEndsUrl);
-    const std::size_t end = std::min(EndOf(at_, "/?#"), url_end);
-    std::size_t sign = text_.substr(0, end).rfind('@');
-    if (sign == std::string_view::npos || sign < at_) {
-      const std::size_t colon = std::min(text_.find(':', at_), end);
-      const bool port =
-          std::all_of(text_.begin() + static_cast<std::ptrdiff_t>(std::min(colon + 1, end)),
-                      text_.begin() + static_cast<std::ptrdiff_t>(end),
-                      [](char c) { return c >= '0' && c <= '9'; });
-      if (colon == end || port) return;
+    // Both bounds keep the walk linear over a text that is full of "://".
+    if (url_end_ <= at_) url_end_ = EndOf(at_, kEndsUrl);
+    const std::size_t url_end = std::min(url_end_, at_ + kLongestUrl);
+    const std::string_view url = text_.substr(at_, url_end - at_);
+    const std::string_view authority = url.substr(0, url.find_first_of("/?#"));
+    std::size_t sign = authority.rfind('@');
+    if (sign == std::string_view::npos) {
+      const std::size_t colon = authority.find(':');
+      if (colon == std::string_view::npos || IsDigits(authority.substr(colon + 1))) return;
       // Not a port: a password in which '/', '?' or '#' was not encoded.
-      sign = text_.substr(0, url_end).rfind('@');
-      if (sign == std::string_view::npos || sign < at_) return;
+      sign = url.rfind('@');
+      if (sign == std::string_view::npos) return;
     }
-    const std::size_t colon = text_.find(':', at_);
+    const std::size_t colon = url.find(':');
     if (colon >= sign) return;
-    Copy(colon + 1);
-    MaskTo(sign);
+    const std::size_t end = at_ + sign;
+    Copy(at_ + colon + 1);
+    MaskTo(end);
   }
 
   void TakeWord() {
@@ -156,6 +165,7 @@ class Masker {
 
   std::string_view text_;
   std::size_t at_ = 0;
+  std::size_t url_end_ = 0;  // of the last URL seen
   std::string out_;
 };
 

@@ -19,9 +19,10 @@ namespace perf {
 PERF_EXPORT std::optional<double> ParseNumber(std::string_view text) noexcept;
 /// A decimal integer, optionally signed, that fits.
 PERF_EXPORT std::optional<std::int64_t> ParseInteger(std::string_view text) noexcept;
-/// "250ms", "1.5s", "1m30s", "2h", "10us", "5ns"; "0" needs no unit. At most 10 years.
+/// "250ms", "1.5s", "1m30s", "2h", "10us", "5ns"; units in falling order; "0" needs
+/// none. At most 10 years.
 PERF_EXPORT std::optional<Duration> ParseDuration(std::string_view text) noexcept;
-/// "512", "4KiB", "50MiB", "2GiB"; "kB", "MB", "GB" are decimal.
+/// "512", "512B", "4KiB", "1.5MiB", "2GiB", "1TiB"; "kB", "MB", "GB", "TB" are decimal.
 PERF_EXPORT std::optional<std::uint64_t> ParseBytes(std::string_view text) noexcept;
 /// Operations per second: "200/s", "12000/m", "3600/h", "0.5/s". A unit is required.
 PERF_EXPORT std::optional<double> ParseRate(std::string_view text) noexcept;
@@ -30,7 +31,8 @@ PERF_EXPORT std::optional<double> ParseFraction(std::string_view text) noexcept;
 
 /// Three significant digits with the unit that reads best: "0", "850ns", "12.3ms", "1.5s", "2m5s".
 PERF_EXPORT std::string FormatDuration(Duration value);
-/// The shortest exact form that ParseDuration reads back: "1500ms", "20s".
+/// Whole numbers of the largest unit that divides it, which ParseDuration reads back: "1500ms",
+/// "20s", "0s".
 PERF_EXPORT std::string FormatExact(Duration value);
 PERF_EXPORT std::string FormatBytes(std::uint64_t bytes);  // "1.5 KiB"
 /// "950", "12.3k", "4.56M".

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cstring>
 
 #include "libperf/base/error.hpp"
 #include "libperf/base/text.hpp"
@@ -69,7 +68,8 @@ std::string ParseHost(std::string_view text) {
   }
   // libpq's way to name a socket directory: postgresql://%2Frun%2Fpostgresql/db
   std::string socket = PercentDecode(text);
-  if (socket.front() != '/') Fail("a percent-encoded host must be a socket directory");
+  if (socket.front() != '/' || socket.find('\0') != std::string::npos)
+    Fail("a percent-encoded host must be a socket directory");
   return socket;
 }
 
@@ -83,6 +83,8 @@ void ParseAuthority(std::string_view text, Url& url) {
     const std::size_t colon = user.find(':');
     url.user = PercentDecode(user.substr(0, colon));
     if (colon != std::string_view::npos) url.password = PercentDecode(user.substr(colon + 1));
+    // C interfaces would take a part of the name for the whole.
+    if ((url.user + url.password).find('\0') != std::string::npos) Fail("%00 has no place in it");
   }
   if (!text.empty() && text.front() == '[') {
     const std::size_t close = text.find(']');

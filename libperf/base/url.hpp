@@ -15,12 +15,13 @@ struct PERF_EXPORT Url {
   std::string scheme;  // lower case
   std::string user;
   std::string password;
-  std::string host;        // without brackets; empty for unix sockets
+  std::string host;        // without brackets; empty, or a path as in %2Frun%2Fpg, for unix sockets
   std::uint16_t port = 0;  // 0: not given
   std::string path;        // with its leading '/', or empty
   std::string query;       // without '?'
 
-  /// Throws: ConfigError that says what is wrong, without the password.
+  /// Throws: ConfigError that says what is wrong, without the password. Strict where readers
+  /// differ: '@' and '#' in a password must be encoded, and one host is named, not several.
   static Url Parse(std::string_view text);
   /// The URL without its secret: the password is "***"; query parameters whose names contain
   /// password, token, secret, key or auth likewise.
@@ -29,7 +30,8 @@ struct PERF_EXPORT Url {
   std::string Authority() const;
 };
 
-/// Whether `host` is "localhost", within 127.0.0.0/8, ::1, or empty (a unix socket).
+/// Whether `host` is "localhost", within 127.0.0.0/8, ::1, or empty or a path (a unix socket).
+/// The query of a postgres URL may name another host: the caller has to look there too.
 /// Names are not resolved: a name that merely points to loopback needs `allow:`.
 PERF_EXPORT bool IsLoopback(std::string_view host) noexcept;
 

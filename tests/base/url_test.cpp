@@ -77,6 +77,8 @@ TEST_CASE("url: what is wrong is said without the password") {
                            "postgres://u:s3cret?x@h/db",
                            "http://u:s3cret@h:port",
                            "http://u:s3cret@[x]",
+                           "http://a%00b@h",
+                           "postgres://%2Fa%00b/db",
                            "postgres://a,b/db",
                            "postgres://a:1,b:2/db"}) {
     CAPTURE(text);
