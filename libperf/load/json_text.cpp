@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <iterator>
 
@@ -15,7 +16,7 @@ namespace {
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 constexpr std::string_view kHex = "0123456789abcdef";
 
-bool IsPlain(unsigned char c) noexcept { return c >= 0x20 && c < 0x7F && c != '"' && c != '\\'; }
+bool IsPlain(unsigned char c) noexcept { return c >= 0x20 && c < 0x80 && c != '"' && c != '\\'; }
 bool IsTail(unsigned char c) noexcept { return (c & 0xC0) == 0x80; }
 
 /// The length of the UTF-8 sequence (RFC 3629: no overlong forms, no surrogates) at the front of
@@ -75,8 +76,22 @@ Unit UnitAt(std::string_view text) noexcept {
   return unit;
 }
 
+/// Whether all eight bytes of `word` are plain; a byte is found by the borrow that its subtraction
+/// leaves in its top bit.
+bool AllPlain(std::uint64_t word) noexcept {
+  constexpr std::uint64_t kOnes = 0x0101010101010101;
+  const auto zero = [](std::uint64_t w) { return (w - kOnes) & ~w; };
+  const std::uint64_t control = (word - kOnes * 0x20) & ~word;
+  const std::uint64_t marks = zero(word ^ (kOnes * '"')) | zero(word ^ (kOnes * '\\'));
+  return ((control | marks | word) & (kOnes * 0x80)) == 0;
+}
+
 std::size_t PlainPrefix(std::string_view text) noexcept {
   std::size_t n = 0;
+  for (std::uint64_t word = 0; n + sizeof(word) <= text.size(); n += sizeof(word)) {
+    std::memcpy(&word, text.data() + n, sizeof(word));
+    if (!AllPlain(word)) break;
+  }
   while (n < text.size() && IsPlain(static_cast<unsigned char>(text[n]))) ++n;
   return n;
 }
@@ -91,14 +106,17 @@ void AppendInteger(std::int64_t value, std::string& out) {
 
 void QuoteJsonTail(std::string& out, std::size_t from) {
   const std::string_view raw = std::string_view(out).substr(from);
-  const std::size_t plain = PlainPrefix(raw);
-  std::size_t size = plain;
-  for (std::size_t i = plain; i < raw.size();) {
+  const std::size_t length = raw.size();
+  std::size_t size = 0;
+  for (std::size_t i = 0; i < length;) {
+    const std::size_t plain = PlainPrefix(raw.substr(i));
+    i += plain;
+    size += plain;
+    if (i == length) break;
     const Unit unit = UnitAt(raw.substr(i));
     i += unit.taken;
     size += unit.size;
   }
-  const std::size_t length = raw.size();
   out.resize(from + size + 2);
   // A unit never shrinks, so that with the raw text moved to the end the writer stays behind the
   // reader.
@@ -107,11 +125,14 @@ void QuoteJsonTail(std::string& out, std::size_t from) {
   const char* read = end - length;
   std::memmove(out.data() + out.size() - 1 - length, write, length);
   *write++ = '"';
-  std::memmove(write, read, plain);
-  write += plain;
-  read += plain;
   while (read < end) {
-    const Unit unit = UnitAt(std::string_view(read, static_cast<std::size_t>(end - read)));
+    const std::string_view rest(read, static_cast<std::size_t>(end - read));
+    const std::size_t plain = PlainPrefix(rest);
+    std::memmove(write, read, plain);
+    read += plain;
+    write += plain;
+    if (read == end) break;
+    const Unit unit = UnitAt(rest.substr(plain));
     read += unit.taken;
     std::memcpy(write, unit.form.data(), unit.size);
     write += unit.size;
