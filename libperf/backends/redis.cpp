@@ -217,16 +217,19 @@ class Connector final : public RedisConnector {
   std::vector<RedisCommand> greeting_;
 };
 
-std::int64_t Database(const Url& url) {
-  std::string_view text = url.path;
-  if (url.scheme == "unix") {
-    text = {};
-    for (const std::string_view part : Split(url.query, '&')) {
-      if (part.starts_with("db=")) text = part.substr(3);
+/// A unix socket's URL has no other place for them than its query.
+std::string FromQuery(const Url& url, std::string_view name) {
+  for (const std::string_view part : Split(url.query, '&')) {
+    if (part.starts_with(name) && part.substr(name.size()).starts_with('=')) {
+      return PercentDecode(part.substr(name.size() + 1));
     }
-  } else if (!text.empty()) {
-    text.remove_prefix(1);
   }
+  return {};
+}
+
+std::int64_t Database(const Url& url) {
+  const std::string text =
+      url.scheme == "unix" ? FromQuery(url, "db") : url.path.substr(url.path.empty() ? 0 : 1);
   if (text.empty()) return 0;
   const auto number = ParseInteger(text);
   if (!number || *number < 0) {
@@ -238,7 +241,8 @@ std::int64_t Database(const Url& url) {
 
 Connector::Connector(EventLoop& loop, const RedisConfig& config) : loop_(loop) {
   const Url& url = config.url;
-  if (url.scheme == "unix") {
+  const bool socket = url.scheme == "unix";
+  if (socket) {
     address_.unix_socket = PercentDecode(url.path);
   } else {
     address_.host = url.host.empty() ? "127.0.0.1" : url.host;
@@ -248,11 +252,13 @@ Connector::Connector(EventLoop& loop, const RedisConfig& config) : loop_(loop) {
     if (!HiredisStream::HasTls()) throw ConfigError("TLS to Redis needs hiredis >= 1.0");
     server_name_ = address_.host;
   }
-  if (!url.password.empty()) {
+  const std::string user = socket ? FromQuery(url, "user") : url.user;
+  const std::string password = socket ? FromQuery(url, "password") : url.password;
+  if (!password.empty()) {
     RedisCommand auth;
     auth.words = {"AUTH"};
-    if (!url.user.empty()) auth.words.push_back(url.user);
-    auth.words.push_back(url.password);
+    if (!user.empty()) auth.words.push_back(user);
+    auth.words.push_back(password);
     greeting_.push_back(std::move(auth));
   }
   if (const std::int64_t database = Database(url); database != 0) {

@@ -29,8 +29,9 @@ struct RedisReply {
 };
 
 struct RedisConfig {
-  Url url;  // redis://[user:password@]host[:port][/db], unix:///path?db=N, rediss:// where hiredis
-            // >= 1
+  /// redis://[[user]:password@]host[:port][/db], rediss:// likewise (where hiredis >= 1.0), or
+  /// unix:///path[?db=N&user=U&password=P].
+  Url url;
 };
 
 class PERF_EXPORT RedisConnection : public Connection {
