@@ -113,8 +113,8 @@ void ParseRoot(ParseContext& context, const Node& node) {
   const std::size_t before = context.diagnostics.Count();
   root.Finish();
   // A misspelt "flows" is an unknown key and needs no second error.
+  if (context.diagnostics.Count() > before) return;
   for (const std::string_view key : {"targets", "flows", "load"}) {
-    if (context.diagnostics.Count() > before) break;
     const Node* value = root.Get(key);
     if (!value || (value->Items().empty() && value->Entries().empty())) {
       context.diagnostics.Error(config::Place{node.At().source, 0, 0},

@@ -68,9 +68,10 @@ bool CheckVariableName(const ParseContext& context, const config::Place& at, std
 std::optional<Template> CompileText(const ParseContext& context, const config::Node& node,
                                     const Symbols& symbols, std::string_view prefix = {});
 /// The text of a scalar in which ${vars.x} is allowed and nothing that changes between requests;
-/// `what` says in the message whose value it is.
+/// `what` says in the message whose value it is, `why` the reason or remedy.
 std::optional<std::string> ConstantText(const ParseContext& context, const config::Node& node,
-                                        std::string_view what);
+                                        std::string_view what,
+                                        std::string_view why = "it is the same for every request");
 /// A document whose scalars are templates. `constant`: as ConstantText.
 std::optional<JsonTemplate> CompileJson(const ParseContext& context, const config::Node& node,
                                         const Symbols& symbols, std::string_view constant = {});

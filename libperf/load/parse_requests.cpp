@@ -49,7 +49,7 @@ std::size_t BadPathByte(std::string_view text) noexcept {
   return std::string_view::npos;
 }
 
-std::optional<Template> Path(FlowState& state, const Node& node, std::size_t target) {
+std::optional<Template> Path(FlowState& state, const Node& node, std::string_view base) {
   if (node.IsScalar() && !node.Tainted()) {
     const std::string& text = node.Text();
     if (!text.starts_with('/') && !text.starts_with("${")) {
@@ -64,8 +64,7 @@ std::optional<Template> Path(FlowState& state, const Node& node, std::size_t tar
     }
   }
   std::string prefix;
-  for (const char c : state.context.path_prefixes[target])
-    prefix += c == '$' ? "%24" : std::string(1, c);
+  for (const char c : base) prefix += c == '$' ? "%24" : std::string(1, c);
   return state.Text(node, prefix);
 }
 
@@ -218,12 +217,8 @@ HttpStep ParseHttp(FlowState& state, const Node& node) {
   http.method = reader.String("method").value_or(sends ? "POST" : "GET");
   if (!IsMethod(http.method)) reader.Error("method", "expected a method such as GET, in capitals");
   if (const Node* path = reader.Require("path")) {
-    // A target that is not known was reported; its prefix does not matter then.
-    if (target || state.context.path_prefixes.empty()) {
-      if (auto text = Path(state, *path, http.target)) http.path = std::move(*text);
-    } else {
-      state.Text(*path);
-    }
+    const std::string_view base = target ? state.context.path_prefixes[*target] : "";
+    if (auto text = Path(state, *path, base)) http.path = std::move(*text);
   }
   Headers(state, reader, http);
   if (const Node* body = reader.Get("body")) http.body = state.Text(*body);
@@ -243,10 +238,9 @@ SqlStep ParseSql(FlowState& state, const Node& node) {
   std::string_view chosen;
   std::optional<std::string> text;
   if (const Node* source = OneOf(reader, {"query", "file"}, chosen)) {
-    text = chosen == "file"
-               ? SqlFile(context, *source)
-               : ConstantText(context, *source,
-                              "a query (what changes goes into `params` as $1, $2, …)");
+    text = chosen == "file" ? SqlFile(context, *source)
+                            : ConstantText(context, *source, "a query",
+                                           "what changes goes into `params` as $1, $2, …");
     if (text && Trim(*text).empty()) context.Error(*source, "the query is empty");
   }
   for (const Node& item : reader.Items("params")) {

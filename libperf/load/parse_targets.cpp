@@ -42,7 +42,6 @@ class TargetParser {
     spec_.name = entry_.key;
     CheckName(context_, entry_.key_at, "target", entry_.key);
     if (!entry_.value.IsMap()) {
-      context_.Error(entry_.value, "a target is a map with `kind` and `url`");
       context_.broken_targets.insert(entry_.key);
       return;
     }
@@ -283,7 +282,7 @@ std::optional<std::size_t> FindTarget(const ParseContext& context, config::MapRe
                                        Name(target.kind), Name(kind)));
       return std::nullopt;
     }
-    if (target.kind == kind) names.push_back(target.name);
+    names.push_back(target.name);
   }
   context.diagnostics.ErrorWithSuggestion(
       node->At(), fmt::format("no target is named '{}'", Excerpt(*name, 64)), *name, names);

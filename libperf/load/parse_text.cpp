@@ -74,17 +74,18 @@ const config::Node* BadScalar(const ParseContext& context, const config::Node& n
   return bad;
 }
 
-bool CheckConstant(const ParseContext& context, const config::Node& node, std::string_view what) {
+bool CheckConstant(const ParseContext& context, const config::Node& node, std::string_view what,
+                   std::string_view why) {
   bool good = true;
   if (node.IsScalar() && !HasOnlyConstants(node.TemplateText())) {
-    context.Error(node, fmt::format("in {} only ${{vars.NAME}} may stand: it is the same for "
-                                    "every request",
-                                    what));
+    context.Error(node, fmt::format("in {} only ${{vars.NAME}} may stand: {}", what, why));
     return false;
   }
-  for (const config::Node& item : node.Items()) good = CheckConstant(context, item, what) && good;
+  for (const config::Node& item : node.Items()) {
+    good = CheckConstant(context, item, what, why) && good;
+  }
   for (const auto& entry : node.Entries()) {
-    good = CheckConstant(context, entry.value, what) && good;
+    good = CheckConstant(context, entry.value, what, why) && good;
   }
   return good;
 }
@@ -173,8 +174,8 @@ std::optional<Template> CompileText(const ParseContext& context, const config::N
 }
 
 std::optional<std::string> ConstantText(const ParseContext& context, const config::Node& node,
-                                        std::string_view what) {
-  if (node.IsScalar() && !CheckConstant(context, node, what)) return std::nullopt;
+                                        std::string_view what, std::string_view why) {
+  if (node.IsScalar() && !CheckConstant(context, node, what, why)) return std::nullopt;
   const std::optional<Template> compiled = CompileText(context, node, context.constants);
   if (!compiled) return std::nullopt;
   std::string text;
@@ -184,7 +185,10 @@ std::optional<std::string> ConstantText(const ParseContext& context, const confi
 
 std::optional<JsonTemplate> CompileJson(const ParseContext& context, const config::Node& node,
                                         const Symbols& symbols, std::string_view constant) {
-  if (!constant.empty() && !CheckConstant(context, node, constant)) return std::nullopt;
+  if (!constant.empty() &&
+      !CheckConstant(context, node, constant, "it is the same for every request")) {
+    return std::nullopt;
+  }
   // Each scalar on its own first, for the place of a mistake.
   if (BadScalar(context, node, symbols)) return std::nullopt;
   try {

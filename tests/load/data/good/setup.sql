@@ -1,0 +1,1 @@
+select 1; -- a file is taken as it stands: ${vars.guests}

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The JSON Schema of the scenario language: what it accepts and what it refuses."""
+import copy
+import glob
+import json
+import os
+import sys
+
+try:
+    import jsonschema
+    import yaml
+except ImportError as missing:
+    print(f"skipped: {missing} (python3-jsonschema, python3-yaml)")
+    sys.exit(77)
+
+ROOT = sys.argv[1]
+failures = 0
+
+
+class Loader(yaml.SafeLoader):
+    """YAML 1.2 as perfkit reads it: only true and false are booleans."""
+
+
+Loader.yaml_implicit_resolvers = {
+    first: [(tag, rule) for tag, rule in rules if tag in (
+        "tag:yaml.org,2002:null", "tag:yaml.org,2002:int", "tag:yaml.org,2002:float")]
+    for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+Loader.add_implicit_resolver("tag:yaml.org,2002:bool", __import__("re").compile("^(true|false)$"),
+                             list("tf"))
+
+
+def check(condition, text):
+    global failures
+    if not condition:
+        failures += 1
+        print("FAILED:", text)
+
+
+def load(text):
+    return yaml.load(text, Loader)
+
+
+with open(f"{ROOT}/libperf/load/scenario.schema.json", encoding="utf-8") as file:
+    schema = json.load(file)
+jsonschema.Draft202012Validator.check_schema(schema)
+validator = jsonschema.Draft202012Validator(schema)
+
+good = glob.glob(f"{ROOT}/scenarios/*.yaml") + glob.glob(f"{ROOT}/tests/load/data/good/*.yaml")
+check(len(good) >= 6, "there are good files")
+for path in sorted(good):
+    with open(path, encoding="utf-8") as file:
+        document = load(file)
+    for error in validator.iter_errors(document):
+        check(False, f"{path}: {list(error.absolute_path)}: {error.message}")
+
+# What a schema cannot see: includes, and keys that the YAML reader has already merged.
+UNSEEN = {"circle", "duplicate"}
+for path in sorted(glob.glob(f"{ROOT}/tests/load/data/bad/*.yaml")):
+    name = os.path.splitext(os.path.basename(path))[0]
+    try:
+        with open(path, encoding="utf-8") as file:
+            document = load(file)
+    except yaml.YAMLError:
+        check(name == "syntax", f"{path} can be read")
+        continue
+    check(validator.is_valid(document) == (name in UNSEEN), f"{path} is refused")
+
+BASE = load("""
+targets:
+  api: {kind: http, url: private}
+  db: {kind: postgres, url: private}
+  kv: {kind: redis, url: private}
+setup: [{sql: {target: db, query: select 1}}]
+flows:
+  get:
+    - http: {target: api, path: /}
+      expect: {status: 200}
+      capture: {a: /a}
+    - sql: {target: db, query: select 1}
+    - redis: {target: kv, command: PING}
+    - sleep: 1ms
+load: [{flow: get, rate: 1/s, for: 1s}]
+thresholds: ["latency: p(99) < 1s"]
+""")
+check(validator.is_valid(BASE), "the base of the bad ones is good")
+
+# A path into the base and the value that makes it bad; None takes the key away.
+STEP = ["flows", "get", 0]
+BAD = [
+    (["titel"], "x"),
+    (["targets"], None),
+    (["load"], []),
+    (["caches"], {}),
+    (["targets", "api", "kind"], "https"),
+    (["targets", "api", "url"], None),
+    (["targets", "api", "tiemout"], "1s"),
+    (["targets", "api", "timeout"], 2),
+    (["targets", "api", "timeout"], "2 s"),
+    (["targets", "api", "prepared"], True),
+    (["targets", "db", "headers"], {"A": "b"}),
+    (["targets", "api", "pool"], {"max": 0}),
+    (["targets", "api", "pool"], {"max": 10001}),
+    (["targets", "api", "tls"], {"key": "k.pem"}),
+    (["targets", "a b"], {"kind": "http", "url": "private"}),
+    (["vars"], {"a": {"b": 1}}),
+    (["vars"], {"a-b": 1}),
+    (["data"], {"people": {"order": "random"}}),
+    (["data"], {"people": {"file": "a.csv", "order": "any"}}),
+    (["setup", 0, "sql", "script"], "select 2"),
+    (["setup", 0], {"sleep": "1s"}),
+    (["flows", "get"], []),
+    (["flows", "rate"], [{"sleep": "1s"}]),
+    (STEP + ["sql"], {"target": "db", "query": "select 1"}),
+    (STEP + ["htp"], {}),
+    (STEP + ["http", "method"], "get"),
+    (STEP + ["http", "path"], "x"),
+    (STEP + ["http", "target"], None),
+    (STEP + ["http"], {"target": "api", "path": "/", "body": "a", "json": {}}),
+    (STEP + ["expect", "rows"], 1),
+    (STEP + ["expect", "status"], 99),
+    (STEP + ["expect", "time"], -1),
+    (STEP + ["capture", "a"], "a"),
+    (STEP + ["capture", "a-b"], "/a"),
+    (STEP + ["capture", "a"], {"json": "/a", "regex": "(a)"}),
+    (STEP + ["on_failure"], "ignore"),
+    (["flows", "get", 1, "sql", "file"], "a.sql"),
+    (["flows", "get", 1, "expect"], {"status": 200}),
+    (["flows", "get", 2, "redis", "pipeline"], 0),
+    (["flows", "get", 2, "redis", "command"], []),
+    (["flows", "get", 3, "expect"], {"time": "1s"}),
+    (["flows", "get", 3], {"repeat": {"times": 0, "steps": []}}),
+    (["flows", "get", 3], {"choose": []}),
+    (["flows", "get", 3], {"sleep": {"min": "1s"}}),
+    (["load", 0, "rate"], "1"),
+    (["load", 0, "rate"], "-1/s"),
+    (["load", 0, "rate"], float("nan")),
+    (["load", 0, "for"], None),
+    (["load", 0, "users"], 3),
+    (["load", 0, "think"], "1s"),
+    (["load", 0], {"flow": "get", "ramp": ["1/s"], "for": "1s"}),
+    (["load", 0], {"flow": "get", "users": 100001, "for": "1s"}),
+    (["load", 0], {"flow": "get", "users": 1, "for": "1s", "spacing": "even"}),
+    (["load", 0], {"flow": "get"}),
+    (["load", 0, "name"], "latency"),
+    (["load", 0, "start"], "1"),
+    (["thresholds", 0], "latency"),
+    (["thresholds", 0], {"latency": "p(99) < 1s"}),
+    (["thresholds", 0], {"expr": "latency: p(99) < 1s", "windows": "1s"}),
+    (["profiles"], {"fast": {"duration_scale": 0}}),
+    (["profiles"], {"fast": {"speed": 2}}),
+    (["seed"], -1),
+    (["allow"], "example.com"),
+]
+for path, value in BAD:
+    document = copy.deepcopy(BASE)
+    place = document
+    for key in path[:-1]:
+        place = place[key]
+    if value is None:
+        del place[path[-1]]
+    else:
+        place[path[-1]] = value
+    check(not validator.is_valid(document), f"{'.'.join(map(str, path))}: {value} is refused")
+
+print(f"{len(good)} good files, {len(BAD)} bad values, {failures} failures")
+sys.exit(1 if failures else 0)
