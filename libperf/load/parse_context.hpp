@@ -102,6 +102,9 @@ std::optional<std::string> SqlFile(const ParseContext& context, const config::No
 /// The highest n of $n in a statement, outside of quotes and comments.
 int HighestParameter(std::string_view sql) noexcept;
 
+/// Reports a header's name that is none, and those that the client sets itself: a second one
+/// would break the framing.
+void CheckHeaderName(const ParseContext& context, const config::Place& at, std::string_view name);
 bool IsHeaderName(std::string_view name) noexcept;
 /// Whether `text` holds a character that would end or split a header line.
 bool BreaksHeader(std::string_view text) noexcept;

@@ -18,9 +18,6 @@ using config::Node;
 constexpr std::size_t kMaxSqlBytes = std::size_t{16} << 20;
 constexpr std::int64_t kMaxPipeline = 10'000;
 
-// What the clients set themselves; a second one would break the framing.
-constexpr std::array<std::string_view, 3> kOwnHeaders{"content-length", "transfer-encoding",
-                                                      "connection"};
 // After these a connection no longer answers one reply per command.
 constexpr std::array<std::string_view, 6> kStatefulCommands{"subscribe", "psubscribe", "ssubscribe",
                                                             "monitor",   "quit",       "reset"};
@@ -70,13 +67,7 @@ std::optional<Template> Path(FlowState& state, const Node& node, std::string_vie
 
 void Headers(FlowState& state, MapReader& reader, HttpStep& http) {
   for (const Node::Entry& entry : reader.Entries("headers")) {
-    const std::string lower = ToLower(entry.key);
-    if (!IsHeaderName(entry.key)) {
-      state.context.diagnostics.Error(entry.key_at, "expected the name of a header");
-    } else if (std::find(kOwnHeaders.begin(), kOwnHeaders.end(), lower) != kOwnHeaders.end()) {
-      state.context.diagnostics.Error(entry.key_at,
-                                      fmt::format("'{}' is set by the client itself", entry.key));
-    }
+    CheckHeaderName(state.context, entry.key_at, entry.key);
     if (BreaksHeader(entry.value.Text())) {
       state.context.Error(entry.value, "a header's value is one line");
     }
@@ -216,6 +207,7 @@ HttpStep ParseHttp(FlowState& state, const Node& node) {
   const bool sends = reader.Has("body") || reader.Has("json");
   http.method = reader.String("method").value_or(sends ? "POST" : "GET");
   if (!IsMethod(http.method)) reader.Error("method", "expected a method such as GET, in capitals");
+  if (http.method == "CONNECT") reader.Error("method", "CONNECT is for proxies: see `proxy`");
   if (const Node* path = reader.Require("path")) {
     const std::string_view base = target ? state.context.path_prefixes[*target] : "";
     if (auto text = Path(state, *path, base)) http.path = std::move(*text);

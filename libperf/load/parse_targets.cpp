@@ -175,9 +175,7 @@ class TargetParser {
 
   void Headers() {
     for (const Node::Entry& entry : reader_.Entries("headers")) {
-      if (!IsHeaderName(entry.key)) {
-        context_.diagnostics.Error(entry.key_at, "expected the name of a header");
-      }
+      CheckHeaderName(context_, entry.key_at, entry.key);
       const auto value = ConstantText(context_, entry.value, "a target's headers");
       if (!value) continue;
       if (BreaksHeader(*value)) context_.Error(entry.value, "a header's value is one line");

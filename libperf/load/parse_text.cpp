@@ -207,6 +207,15 @@ bool IsHeaderName(std::string_view name) noexcept {
   });
 }
 
+void CheckHeaderName(const ParseContext& context, const config::Place& at, std::string_view name) {
+  if (!IsHeaderName(name)) {
+    context.diagnostics.Error(at, "expected the name of a header");
+  } else if (EqualsIgnoreCase(name, "content-length") || EqualsIgnoreCase(name, "connection") ||
+             EqualsIgnoreCase(name, "transfer-encoding")) {
+    context.diagnostics.Error(at, fmt::format("'{}' is set by the client itself", name));
+  }
+}
+
 bool BreaksHeader(std::string_view text) noexcept {
   return std::any_of(text.begin(), text.end(),
                      [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
