@@ -89,9 +89,9 @@ TEST_CASE("template: text with expressions in it") {
       {"${guest.id}:${guest.full name}", "7:Ann \"A\" Müller"},
       {"<${guest.a/b(c)}>", "<>"},
   };
-  for (const auto& [text, expected] : cases) {
-    CAPTURE(text);
-    CHECK(world.Render(text) == expected);
+  for (const auto& c : cases) {
+    CAPTURE(c.first);
+    CHECK(world.Render(c.first) == c.second);
   }
 }
 
@@ -284,9 +284,9 @@ TEST_CASE("json template: leaves keep their type and text is escaped") {
       {R"({"a\"b": {"c": []}, "e": {}})", R"({"a\"b":{"c":[]},"e":{}})"},
       {R"("$${x}")", R"("${x}")"},
   };
-  for (const auto& [document, expected] : cases) {
-    CAPTURE(document);
-    CHECK(world.AsJson(document) == expected);
+  for (const auto& c : cases) {
+    CAPTURE(c.first);
+    CHECK(world.AsJson(c.first) == c.second);
   }
   std::string out = "old";
   JsonTemplate().Render(world.scope, out);
