@@ -22,7 +22,7 @@ PACKAGES = "/var/lib/dpkg/status"
 def find_headers(root):
     for top in ("libperf", "tools"):
         for folder, folders, names in os.walk(os.path.join(root, top)):
-            folders.sort()
+            folders[:] = sorted(name for name in folders if name != "pch")
             for name in sorted(names):
                 if name.endswith(".hpp"):
                     yield os.path.relpath(os.path.join(folder, name), root)
