@@ -114,19 +114,23 @@ std::size_t CurlConnection::OnBody(char* data, std::size_t, std::size_t size, vo
   return size;
 }
 
+/// A short list pays: curl compares each of its lines with a dozen names per request.
 void CurlConnection::SetHeaders(const HttpRequest& request) {
-  if (headers_set_ && request.headers == extra_) return;
+  if (headers_set_ && sends_body_ == headers_for_body_ && request.headers == extra_) return;
   extra_ = request.headers;
+  headers_for_body_ = sends_body_;
   headers_set_ = true;
   list_.Clear();
-  for (const HttpHeader& header : target_->preamble.Headers()) {
-    if (!HasHeader(extra_, header.first)) list_.Add(header);
+  const HttpPreamble& preamble = target_->preamble;
+  for (const HttpHeader& header : preamble.Headers()) {
+    if (!preamble.IsDefault(header) && !HasHeader(extra_, header.first)) list_.Add(header);
   }
   for (const HttpHeader& header : extra_) list_.Add(header);
   // What curl would add by itself, and the native client does not.
   for (const char* name : {"Accept", "Content-Type", "Expect"}) {
-    const bool given = HasHeader(extra_, name) || HasHeader(target_->preamble.Headers(), name);
-    if (!given) list_.Add(std::string(name) + ":");
+    const bool added = sends_body_ || name == std::string_view("Accept");
+    const bool given = HasHeader(extra_, name) || HasHeader(preamble.Headers(), name);
+    if (added && !given) list_.Add(std::string(name) + ":");
   }
   curl_easy_setopt(easy_, CURLOPT_HTTPHEADER, list_.Get());
 }

@@ -102,6 +102,7 @@ class CurlConnection final : public HttpConnection, private CurlTransfer {
   std::string path_;
   bool sends_body_ = false;
   bool headers_set_ = false;
+  bool headers_for_body_ = false;
   std::vector<HttpHeader> extra_;
   CurlHeaders list_;
 };

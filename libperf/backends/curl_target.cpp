@@ -62,6 +62,7 @@ CURL* CurlTarget::MakeEasy(char* error_buffer) {
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, error_buffer);
   curl_easy_setopt(easy, CURLOPT_URL, url.c_str());
   curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+  curl_easy_setopt(easy, CURLOPT_USERAGENT, kUserAgent);
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, VersionOf(config));
   // For a connection that may carry many streams it is worth waiting until that is known.
   curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);

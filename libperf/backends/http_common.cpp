@@ -78,10 +78,11 @@ const std::string* HttpReply::Header(std::string_view name) const noexcept {
   return nullptr;
 }
 
-HttpPreamble::HttpPreamble(const HttpConfig& config) {
+HttpPreamble::HttpPreamble(const HttpConfig& config)
+    : host_(config.base.host.empty() ? "localhost" : config.base.Authority()) {
   const Url& base = config.base;
-  headers_.emplace_back("Host", base.host.empty() ? "localhost" : base.Authority());
-  headers_.emplace_back("User-Agent", "perfkit");
+  headers_.emplace_back("Host", host_);
+  headers_.emplace_back("User-Agent", kUserAgent);
   if (!base.user.empty() || !base.password.empty()) {
     headers_.emplace_back("Authorization", "Basic " + Base64(base.user + ":" + base.password));
   }
@@ -95,6 +96,11 @@ HttpPreamble::HttpPreamble(const HttpConfig& config) {
   }
   headers_.insert(headers_.end(), config.headers.begin(), config.headers.end());
   for (const HttpHeader& header : headers_) AppendLine(header, lines_);
+}
+
+bool HttpPreamble::IsDefault(const HttpHeader& header) const noexcept {
+  return (header.first == "Host" && header.second == host_) ||
+         (header.first == "User-Agent" && header.second == kUserAgent);
 }
 
 void HttpPreamble::AppendHead(const HttpRequest& request, std::string& out) const {

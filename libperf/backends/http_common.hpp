@@ -10,6 +10,8 @@
 
 namespace perf::backends {
 
+inline constexpr const char* kUserAgent = "perfkit";
+
 /// What both HTTP clients put into every request; made once per connector.
 /// Thread safety: constant after construction.
 class HttpPreamble {
@@ -19,11 +21,14 @@ class HttpPreamble {
 
   /// Host first, then User-Agent, Authorization where the URL has a user, and the configured ones.
   const std::vector<HttpHeader>& Headers() const noexcept { return headers_; }
+  /// Whether that header of Headers() is Host or User-Agent as they are unless configured.
+  bool IsDefault(const HttpHeader& header) const noexcept;
   /// Appends the whole head of an HTTP/1.1 request. A header of the request replaces one of the
   /// same name in Headers().
   void AppendHead(const HttpRequest& request, std::string& out) const;
 
  private:
+  std::string host_;
   std::vector<HttpHeader> headers_;
   std::string lines_;  // headers_ as they are sent
 };
