@@ -10,6 +10,7 @@
 #include "libperf/base/error.hpp"
 #include "libperf/base/text.hpp"
 #include "libperf/base/url.hpp"
+#include "libperf/config/text_guard.hpp"
 
 namespace perf::config {
 namespace {
@@ -56,7 +57,7 @@ std::string MaskLine(std::string_view line, std::size_t& caret) {
 // The line and, below it, a caret; a long line is cut to a window around the column. Tabs
 // before the caret are repeated, so that both lines are indented alike.
 std::string ShowLine(const Place& place) {
-  const std::string_view line = place.source->Line(place.line);
+  const std::string line = Printable(place.source->Line(place.line));
   std::size_t caret = ByteOf(line, static_cast<std::size_t>(std::max(place.column, 1)) - 1);
   // Masked as a whole before it is cut: a cut could separate a password from what marks it.
   const std::string masked = MaskLine(line, caret);
@@ -117,11 +118,13 @@ std::string RenderGitHub(const Diagnostic& diagnostic) {
 }  // namespace
 
 void Diagnostics::Error(Place place, std::string message, std::string suggestion) {
-  message = Excerpt(MaskSecrets(message), kMaxMessage);
-  if (kept_.size() < kMaxKept) {
-    if (!seen_.insert(place.Describe() + '\n' + message).second) return;
-    kept_.push_back({std::move(place), std::move(message), Excerpt(suggestion, 100)});
+  if (kept_.size() >= kMaxKept) {
+    ++count_;
+    return;
   }
+  message = Excerpt(MaskSecrets(message), kMaxMessage);
+  if (!seen_.insert(place.Describe() + '\n' + message).second) return;
+  kept_.push_back({std::move(place), std::move(message), Excerpt(suggestion, 100)});
   ++count_;
 }
 

@@ -22,7 +22,7 @@ class Diagnostics;
 inline constexpr std::size_t kMaxFileBytes = std::size_t{16} << 20;
 inline constexpr int kMaxDepth = 64;
 inline constexpr std::size_t kMaxAliasNodes = 100'000;  // nodes that aliases and merge keys add
-inline constexpr std::size_t kMaxNodes = 500'000;       // all nodes of a document, aliases expanded
+inline constexpr std::size_t kMaxNodes = 200'000;       // all nodes of a document, aliases expanded
 inline constexpr int kMaxIncludeDepth = 16;
 inline constexpr std::size_t kMaxIncludedFiles = 256;
 inline constexpr std::size_t kMaxSecretBytes = std::size_t{64} << 10;
@@ -76,9 +76,12 @@ class PERF_EXPORT Node {
   std::size_t TreeSize() const noexcept;
   /// 1 for a scalar, 1 + the highest child for the rest.
   int Height() const noexcept;
+  /// Whether ${env.…} or ${file:…} in a scalar could not be resolved, which has been reported:
+  /// typed readers say nothing more about it.
+  bool Unresolved() const noexcept;
   /// The scalar `written` after its ${env.…} and ${file:…} were resolved.
   static Node MakeResolved(const Node& written, std::string text, std::string template_text,
-                           bool tainted);
+                           bool tainted, bool unresolved);
 
  private:
   explicit Node(std::shared_ptr<const Data> data) noexcept : data_(std::move(data)) {}

@@ -36,8 +36,10 @@ std::optional<double> Environment::Number(const std::string& name, Range<double>
   if (!text) return std::nullopt;
   const auto value = ParseNumber(*text);
   if (value && *value >= range.min && *value <= range.max) return value;
-  throw ConfigError(fmt::format("environment variable {}: expected a number between {} and {}",
-                                name, range.min, range.max));
+  throw ConfigError(fmt::format("environment variable {}: expected a number{}", name,
+                                range.min == kAnyNumber.min && range.max == kAnyNumber.max
+                                    ? ""
+                                    : fmt::format(" between {} and {}", range.min, range.max)));
 }
 
 std::optional<bool> Environment::Bool(const std::string& name) const {

@@ -122,7 +122,7 @@ class Loader {
       return true;
     }
     if (const std::string fault = FileFault(path); !fault.empty()) {
-      diagnostics_.Error(at, fmt::format("cannot include '{}': {}", path, fault));
+      diagnostics_.Error(at, fmt::format("cannot include '{}' ({})", path, fault));
       return true;
     }
     if (static_cast<int>(chain_.size()) > kMaxIncludeDepth) {

@@ -50,6 +50,7 @@ struct Resolved {
   std::string text;
   std::string template_text;
   bool tainted = false;
+  bool failed = false;
 };
 
 class Interpolator {
@@ -93,7 +94,7 @@ class Interpolator {
     }
     Resolved resolved = Expand(text, node.At(), 0);
     return Node::MakeResolved(node, std::move(resolved.text), std::move(resolved.template_text),
-                              resolved.tainted);
+                              resolved.tainted, resolved.failed);
   }
 
   Resolved Expand(std::string_view text, const Place& at, int nesting) {
@@ -111,8 +112,7 @@ class Interpolator {
       } else if (IsOurs(rest)) {
         const std::size_t end = Closing(rest, 1);
         if (end == std::string_view::npos) {
-          diagnostics_.Error(at, fmt::format("'{}' has no closing brace", Excerpt(rest, 40)));
-          Copy(out, rest);
+          Fail(out, at, fmt::format("'{}' has no closing brace", Excerpt(rest, 40)));
           break;
         }
         Append(out, rest.substr(2, end - 2), at, nesting);
@@ -132,39 +132,47 @@ class Interpolator {
   // `inner` is what stands between the braces.
   void Append(Resolved& out, std::string_view inner, const Place& at, int nesting) {
     if (inner.starts_with("file:")) {
-      if (const auto secret = ReadSecret(inner.substr(5), at)) AppendForeign(out, *secret, at);
+      const auto secret = ReadSecret(inner.substr(5), at);
+      out.failed = out.failed || !secret;
+      if (secret) AppendForeign(out, *secret, at);
       return;
     }
     const std::size_t colon = inner.find(":-");
     const std::string_view head = inner.substr(0, colon);
     const std::string name(head.starts_with("env.") ? head.substr(4) : std::string_view());
     if (!IsName(name)) {
-      diagnostics_.Error(at, fmt::format("'${{{}}}': expected ${{env.NAME}} or "
-                                         "${{env.NAME:-default}}",
-                                         Excerpt(inner, 60)));
-      return;
+      return Fail(out, at,
+                  fmt::format("'${{{}}}': expected ${{env.NAME}} or "
+                              "${{env.NAME:-default}}",
+                              Excerpt(inner, 60)));
     }
     const auto value = LookUp(options_, name);
     if (value && (!value->empty() || colon == std::string_view::npos)) {
       AppendForeign(out, *value, at);
     } else if (colon == std::string_view::npos) {
-      diagnostics_.Error(at, fmt::format("the environment variable {} is not set; "
-                                         "${{env.{}:-default}} gives it a default",
-                                         name, name));
+      Fail(out, at,
+           fmt::format("the environment variable {} is not set; ${{env.{}:-default}} "
+                       "gives it a default",
+                       name, name));
     } else if (nesting >= kMaxNesting) {
-      diagnostics_.Error(at, "defaults of environment variables are nested too deep");
+      Fail(out, at, "defaults of environment variables are nested too deep");
     } else {
       const Resolved fallback = Expand(inner.substr(colon + 2), at, nesting + 1);
       out.text += fallback.text;
       out.template_text += fallback.template_text;
       out.tainted = out.tainted || fallback.tainted;
+      out.failed = out.failed || fallback.failed;
     }
+  }
+
+  void Fail(Resolved& out, const Place& at, std::string message) {
+    diagnostics_.Error(at, std::move(message));
+    out.failed = true;
   }
 
   void AppendForeign(Resolved& out, std::string_view value, const Place& at) {
     if (value.size() > room_) {
-      diagnostics_.Error(at, "values from the environment and from files add up to over 16 MiB");
-      return;
+      return Fail(out, at, "values from the environment and from files add up to over 16 MiB");
     }
     room_ -= value.size();
     out.tainted = true;
@@ -179,7 +187,7 @@ class Interpolator {
     }
     const std::string resolved = at.Resolve(path);
     if (const std::string fault = FileFault(resolved); !fault.empty()) {
-      diagnostics_.Error(at, fmt::format("cannot read '{}': {}", resolved, fault));
+      diagnostics_.Error(at, fmt::format("cannot read '{}' ({})", resolved, fault));
       return std::nullopt;
     }
     try {

@@ -11,7 +11,8 @@ namespace perf::config {
 
 /// `node` with ${env.NAME}, ${env.NAME:-default} and ${file:PATH} of its scalars resolved; every
 /// other ${…} and "$$" stay as they are. The keys of a map and the value of its key `skip`
-/// stay, too. What cannot be resolved is reported and stays as written.
+/// stay, too. What cannot be resolved is reported, left out and marks its
+/// scalar as Unresolved().
 /// Shared nodes stay shared, so the work is bound by the text, not by what aliases expand to.
 Node Interpolate(const Node& node, const LoadOptions& options, Diagnostics& diagnostics,
                  std::string_view skip = {});

@@ -12,6 +12,7 @@ struct Node::Data {
   NodeKind kind = NodeKind::kNull;
   bool quoted = false;
   bool tainted = false;
+  bool unresolved = false;
   int height = 1;
   std::size_t tree_size = 1;
   std::string text;
@@ -69,12 +70,13 @@ Node Node::MakeScalar(Place at, std::string text, bool quoted) {
 }
 
 Node Node::MakeResolved(const Node& written, std::string text, std::string template_text,
-                        bool tainted) {
+                        bool tainted, bool unresolved) {
   auto data = std::make_shared<Data>();
   data->at = written.At();
   data->kind = NodeKind::kScalar;
   data->quoted = written.Quoted();
   data->tainted = tainted;
+  data->unresolved = unresolved;
   if (template_text != text) {
     data->template_text = std::make_unique<std::string>(std::move(template_text));
   }
@@ -114,6 +116,7 @@ const std::string& Node::TemplateText() const noexcept {
 }
 bool Node::Quoted() const noexcept { return data_->quoted; }
 bool Node::Tainted() const noexcept { return data_->tainted; }
+bool Node::Unresolved() const noexcept { return data_->unresolved; }
 const std::vector<Node>& Node::Items() const noexcept { return data_->items; }
 const std::vector<Node::Entry>& Node::Entries() const noexcept { return data_->entries; }
 std::size_t Node::TreeSize() const noexcept { return data_->tree_size; }

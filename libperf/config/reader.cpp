@@ -71,6 +71,7 @@ const Node* ScalarReader::Scalar(const Node& node, std::string_view rule) const 
     }
     at = variable;
   }
+  if (at->Unresolved()) return nullptr;
   if (at->IsScalar()) return at;
   diagnostics_->Error(at->At(), fmt::format("expected {}{}", rule, Found(*at)));
   return nullptr;

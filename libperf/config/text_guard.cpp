@@ -61,6 +61,25 @@ std::optional<TextFault> FindTextFault(std::string_view text) {
   return std::nullopt;
 }
 
+std::string Printable(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  while (!text.empty()) {
+    const std::size_t length = CodePointLength(text);
+    const auto byte = static_cast<unsigned char>(text[0]);
+    const bool control =
+        byte < 0x80 ? (byte < 0x20 && byte != '\t') || byte == 0x7F
+                    : byte == 0xC2 && length == 2 && static_cast<unsigned char>(text[1]) < 0xA0;
+    if (length == 0 || control) {
+      out += '?';
+    } else {
+      out += text.substr(0, length);
+    }
+    text.remove_prefix(std::max<std::size_t>(length, 1));
+  }
+  return out;
+}
+
 int CountCharacters(std::string_view text) noexcept {
   return static_cast<int>(std::count_if(text.begin(), text.end(), [](char c) {
     return (static_cast<unsigned char>(c) & 0xC0) != 0x80;

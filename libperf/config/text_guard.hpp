@@ -19,6 +19,10 @@ struct TextFault {
 /// the file, each without a word.
 std::optional<TextFault> FindTextFault(std::string_view text);
 
+/// `text` with every control character but the tab, and every byte that is not UTF-8, as '?':
+/// what may go to a terminal. Each stays one character, so columns keep their meaning.
+std::string Printable(std::string_view text);
+
 /// How many code points `text` has; it must be valid UTF-8.
 int CountCharacters(std::string_view text) noexcept;
 

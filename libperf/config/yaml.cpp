@@ -11,65 +11,22 @@
 #include <istream>
 #include <map>
 #include <optional>
-#include <streambuf>
 #include <utility>
 #include <vector>
 
 #include "libperf/base/text.hpp"
 #include "libperf/config/text_guard.hpp"
+#include "libperf/config/yaml_input.hpp"
 
 namespace perf::config {
 namespace {
 
-// yaml-cpp holds back all tokens of a top-level flow collection (230 bytes for each '[') until
-// its end is seen, so 16 MiB of brackets would take 4 GB. Every token of a flow needs one of
-// these characters, so their number since the last event bounds what is held back.
-constexpr std::string_view kTokenCharacters = "[]{},:?&*!'\"|>%#";
-constexpr std::size_t kMaxHeldBack = 250'000;
 constexpr std::string_view kStringTag = "tag:yaml.org,2002:str";
 
 struct Refusal {
   Place place;
   std::string message;
 };
-
-/// Hands the text over in small pieces and ends it when the parser has swallowed too much
-/// without an event.
-class MeteredBuffer : public std::streambuf {
- public:
-  explicit MeteredBuffer(std::string_view text) : text_(text) {
-    for (char c : kTokenCharacters) counts_[static_cast<unsigned char>(c)] = true;
-  }
-  void Event() noexcept { held_back_ = 0; }
-  bool Exceeded() const noexcept { return held_back_ > kMaxHeldBack; }
-
- protected:
-  int_type underflow() override {
-    if (at_ >= text_.size() || Exceeded()) return traits_type::eof();
-    const std::size_t size = std::min<std::size_t>(4096, text_.size() - at_);
-    // The parser only reads; the interface of streambuf wants char* all the same.
-    char* const begin = const_cast<char*>(text_.data()) + at_;
-    at_ += size;
-    held_back_ += static_cast<std::size_t>(std::count_if(
-        begin, begin + size, [&](char c) { return counts_[static_cast<unsigned char>(c)]; }));
-    setg(begin, begin, begin + size);
-    return traits_type::to_int_type(*begin);
-  }
-
- private:
-  std::string_view text_;
-  std::size_t at_ = 0;
-  std::size_t held_back_ = 0;
-  bool counts_[256] = {};
-};
-
-Place PlaceOf(const std::shared_ptr<const Source>& source, const YAML::Mark& mark) {
-  if (mark.line < 0) return {source, 0, 0};
-  // yaml-cpp counts bytes; and at the end of the file its line may be one too many.
-  const int line = std::min(mark.line + 1, source->Lines());
-  const auto bytes = static_cast<std::size_t>(std::max(mark.column, 0));
-  return {source, line, CountCharacters(source->Line(line).substr(0, bytes)) + 1};
-}
 
 /// One open sequence or map.
 struct Frame {
@@ -91,12 +48,17 @@ class TreeBuilder : public YAML::EventHandler {
  public:
   TreeBuilder(const std::shared_ptr<const Source>& source, NodeBudget& budget,
               Diagnostics& diagnostics, MeteredBuffer& buffer)
-      : source_(source), budget_(budget), diagnostics_(diagnostics), buffer_(buffer) {}
+      : source_(source),
+        locator_(source),
+        budget_(budget),
+        diagnostics_(diagnostics),
+        buffer_(buffer) {}
 
   Node Root() const { return root_.value_or(Node::MakeNull({source_, 1, 1})); }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
-    if (started_) throw Refusal{PlaceOf(source_, mark), "a second document; one file holds one"};
+    if (started_)
+      throw Refusal{locator_.At(mark.line, mark.column), "a second document; one file holds one"};
     started_ = true;
     buffer_.Event();
   }
@@ -146,7 +108,7 @@ class TreeBuilder : public YAML::EventHandler {
  private:
   Place Count(const YAML::Mark& mark, std::size_t nodes) {
     buffer_.Event();
-    Place at = PlaceOf(source_, mark);
+    Place at = locator_.At(mark.line, mark.column);
     if (budget_.nodes < nodes) {
       throw Refusal{at, fmt::format("more than {} values in one document", kMaxNodes)};
     }
@@ -207,7 +169,10 @@ class TreeBuilder : public YAML::EventHandler {
       if (frame.key_merges) {
         frame.merged.push_back(node);
       } else if (frame.key_usable) {
-        frame.entries.push_back({std::move(frame.key), frame.key_at, node});
+        // The parser's place of a value that was left out is wherever the next token stands.
+        const bool left_out = node.IsNull() && node.At().line != frame.key_at.line;
+        frame.entries.push_back(
+            {std::move(frame.key), frame.key_at, left_out ? Node::MakeNull(frame.key_at) : node});
       }
     }
   }
@@ -257,6 +222,7 @@ class TreeBuilder : public YAML::EventHandler {
   }
 
   const std::shared_ptr<const Source>& source_;
+  Locator locator_;
   NodeBudget& budget_;
   Diagnostics& diagnostics_;
   MeteredBuffer& buffer_;
@@ -267,11 +233,20 @@ class TreeBuilder : public YAML::EventHandler {
 };
 
 std::string Sentence(const YAML::ParserException& error, const Place& place) {
+  constexpr std::pair<std::string_view, std::string_view> kHints[] = {
+      {"end of map not found", " (check the indentation)"},
+      {"end of sequence not found", " (check the indentation)"},
+      {"end of map flow not found", " (a '}' is missing)"},
+      {"end of sequence flow not found", " (a ']' is missing)"},
+  };
   std::string message = error.msg == "bad file" ? "nested too deep" : error.msg;
   const std::string_view line = place.source->Line(place.line);
   const std::size_t indent = line.find_first_not_of(' ');
   if (indent != std::string_view::npos && line[indent] == '\t') {
-    message += " (YAML is indented with spaces, not tabs)";
+    return message + " (YAML is indented with spaces, not tabs)";
+  }
+  for (const auto& [text, hint] : kHints) {
+    if (message == text) message += hint;
   }
   return message;
 }
@@ -295,6 +270,30 @@ std::optional<Place> CheckText(const std::shared_ptr<const Source>& source, Node
   return std::nullopt;
 }
 
+// Throws: Refusal.
+void Feed(const std::shared_ptr<const Source>& source, TreeBuilder& builder,
+          MeteredBuffer& buffer) {
+  try {
+    std::istream stream(&buffer);
+    YAML::Parser parser(stream);
+    // The second call is only there to see whether there is a second document.
+    if (parser.HandleNextDocument(builder)) parser.HandleNextDocument(builder);
+  } catch (const Refusal&) {
+    if (!buffer.Exceeded()) throw;
+  } catch (const YAML::ParserException& error) {
+    const Place place = Locator(source).At(error.mark.line, error.mark.column);
+    if (!buffer.Exceeded()) throw Refusal{place, Sentence(error, place)};
+  } catch (const YAML::Exception& error) {
+    if (!buffer.Exceeded()) throw Refusal{{source, 0, 0}, error.msg};
+  }
+  // Whatever else was said is about the cut.
+  if (!buffer.Exceeded()) return;
+  throw Refusal{{source, 0, 0},
+                fmt::format("a single value holds more than {} brackets, commas, quotes and other "
+                            "signs of YAML; keep large data in a file of its own",
+                            kMaxHeldBack)};
+}
+
 }  // namespace
 
 std::optional<Node> ParseYaml(const std::shared_ptr<const Source>& source, NodeBudget& budget,
@@ -304,34 +303,21 @@ std::optional<Node> ParseYaml(const std::shared_ptr<const Source>& source, NodeB
     diagnostics.Error(std::move(*place), std::move(message));
     return std::nullopt;
   }
+  Diagnostics semantic;
   MeteredBuffer buffer(source->Text());
-  TreeBuilder builder(source, budget, diagnostics, buffer);
+  TreeBuilder builder(source, budget, semantic, buffer);
+  std::optional<Node> root;
   try {
-    std::istream stream(&buffer);
-    YAML::Parser parser(stream);
-    // The second call is only there to see whether there is a second document.
-    if (parser.HandleNextDocument(builder)) parser.HandleNextDocument(builder);
-    if (!buffer.Exceeded()) return builder.Root();
+    Feed(source, builder, buffer);
+    root = builder.Root();
   } catch (const Refusal& refusal) {
-    if (!buffer.Exceeded()) {
-      diagnostics.Error(refusal.place, refusal.message);
-      return std::nullopt;
-    }
-  } catch (const YAML::ParserException& error) {
-    if (!buffer.Exceeded()) {
-      const Place place = PlaceOf(source, error.mark);
-      diagnostics.Error(place, Sentence(error, place));
-      return std::nullopt;
-    }
-  } catch (const YAML::Exception& error) {
-    diagnostics.Error({source, 0, 0}, error.msg);
-    return std::nullopt;
+    // Before the others, because the diagnostics keep only so many.
+    diagnostics.Error(refusal.place, refusal.message);
   }
-  diagnostics.Error({source, 0, 0},
-                    fmt::format("a single value holds more than {} brackets, commas, quotes and "
-                                "other signs of YAML; keep large data in a file of its own",
-                                kMaxHeldBack));
-  return std::nullopt;
+  for (const Diagnostic& problem : semantic.Sorted()) {
+    diagnostics.Error(problem.place, problem.message, problem.suggestion);
+  }
+  return root;
 }
 
 }  // namespace perf::config

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <streambuf>
+#include <string_view>
+
+#include "libperf/config/source.hpp"
+
+namespace perf::config {
+
+/// yaml-cpp holds back all tokens of a top-level flow collection (230 bytes for each '[') until
+/// its end is seen, so 16 MiB of brackets would take 4 GB. Every token of a flow needs one of
+/// the characters that are counted here, so their number since the last event bounds it.
+inline constexpr std::size_t kMaxHeldBack = 250'000;
+
+/// Hands the text over in small pieces and ends it when the parser has swallowed too much
+/// without an event. Lifetime: borrows the text.
+class MeteredBuffer : public std::streambuf {
+ public:
+  explicit MeteredBuffer(std::string_view text);
+  /// The parser has reported something.
+  void Event() noexcept { held_back_ = 0; }
+  bool Exceeded() const noexcept { return exceeded_; }
+
+ protected:
+  int_type underflow() override;
+
+ private:
+  std::string_view text_;
+  std::size_t at_ = 0;
+  std::size_t held_back_ = 0;
+  bool exceeded_ = false;
+  bool counts_[256] = {};
+};
+
+/// Turns the parser's byte columns into characters. It counts on from the last place, for a
+/// file can be one line of 16 MiB. Lifetime: borrows the pointer to the source.
+class Locator {
+ public:
+  explicit Locator(const std::shared_ptr<const Source>& source) : source_(source) {}
+  /// From the parser's line and column, which begin at 0; a negative line is the whole file.
+  Place At(int line, int column);
+
+ private:
+  const std::shared_ptr<const Source>& source_;
+  int line_ = 0;
+  std::size_t byte_ = 0;
+  int characters_ = 0;
+};
+
+}  // namespace perf::config
