@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "libperf/backends/postgres.hpp"
 
+#include <arpa/inet.h>
 #include <libpq-fe.h>
+#include <netdb.h>
+#include <sys/socket.h>
 
 #include <cstdlib>
+#include <string>
 #include <utility>
 
 #include "libperf/backends/failure_text.hpp"
 #include "libperf/backends/pg_session.hpp"
+#include "libperf/backends/stream_dial.hpp"
 #include "libperf/base/units.hpp"
 
 namespace perf::backends {
@@ -86,23 +91,83 @@ PgOptions MakePgOptions(const PostgresConfig& config) {
 
 namespace {
 
+/// The one host that has to be asked for by name; empty where there is none, or several.
+std::string NameToResolve(const PgOptions& options) {
+  std::string host;
+  for (const auto& [key, value] : options) {
+    if (key == "hostaddr" && !value.empty()) return {};
+    if (key == "host") host = value;
+  }
+  in6_addr ignored;
+  const bool none = host.empty() || host[0] == '/' || host[0] == '@' || host == "localhost";
+  const bool literal = ::inet_pton(AF_INET, host.c_str(), &ignored) == 1 ||
+                       ::inet_pton(AF_INET6, host.c_str(), &ignored) == 1;
+  return none || literal || host.find(',') != std::string::npos ? std::string() : host;
+}
+
+std::uint16_t PortOf(const PgOptions& options) {
+  constexpr std::uint16_t kDefaultPort = 5432;
+  for (const auto& [key, value] : options) {
+    const auto number = key == "port" ? ParseInteger(value) : std::nullopt;
+    if (number && *number > 0 && *number <= 65535) return static_cast<std::uint16_t>(*number);
+  }
+  return kDefaultPort;
+}
+
+std::string PeerOf(int fd) {
+  sockaddr_storage peer{};
+  socklen_t length = sizeof peer;
+  auto* const address = reinterpret_cast<sockaddr*>(&peer);
+  char text[INET6_ADDRSTRLEN + 32] = "";
+  if (::getpeername(fd, address, &length) == 0) {
+    ::getnameinfo(address, length, text, sizeof text, nullptr, 0, NI_NUMERICHOST);
+  }
+  return text;
+}
+
 class Connector final : public PostgresConnector {
  public:
   Connector(EventLoop& loop, const PostgresConfig& config)
-      : loop_(loop), options_(MakePgOptions(config)), prepared_(config.prepared) {}
+      : loop_(loop), options_(MakePgOptions(config)), prepared_(config.prepared) {
+    server_.host = NameToResolve(options_);
+    server_.port = PortOf(options_);
+  }
 
   Task<Dialled<PostgresConnection>> Dial(Deadline deadline) override {
-    auto session = std::make_unique<PgSession>(loop_, prepared_);
     Dialled<PostgresConnection> dialled;
-    dialled.failure = co_await session->Open(options_, deadline);
-    if (!dialled.failure) dialled.connection = std::move(session);
+    if (!server_.host.empty() && Clock::now() >= known_until_) {
+      co_await Resolve(dialled.failure, deadline);
+      if (dialled.failure) co_return dialled;
+    }
+    PgOptions options = options_;
+    if (!address_.empty()) options.emplace_back("hostaddr", address_);
+    auto session = std::make_unique<PgSession>(loop_, prepared_);
+    dialled.failure = co_await session->Open(options, deadline);
+    if (dialled.failure) {
+      known_until_ = {};
+    } else {
+      dialled.connection = std::move(session);
+    }
     co_return dialled;
   }
 
  private:
+  /// libpq asks the resolver inside PQconnectPoll, where that would hold up the whole loop. So a
+  /// connection that works is made first, off it, and libpq is told the address.
+  Task<void> Resolve(Failure& failure, Deadline deadline) {
+    const UniqueFd fd = co_await DialStream(loop_, server_, failure, deadline);
+    if (failure) co_return;
+    address_ = PeerOf(fd.Get());
+    known_until_ = Clock::now() + kRemember;
+  }
+
+  static constexpr Duration kRemember = std::chrono::seconds(30);
   EventLoop& loop_;
   PgOptions options_;
   bool prepared_;
+  StreamAddress server_;  // host empty where libpq needs no help
+  std::string address_;
+  TimePoint known_until_{};
 };
 
 }  // namespace

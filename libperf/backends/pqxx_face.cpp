@@ -65,15 +65,19 @@ std::string ConnectText(const std::string& conninfo, Deadline deadline) {
   return text;
 }
 
-/// libpqxx blocks without a deadline: at ours the socket is shut down under it, which it sees
-/// as a lost connection.
+/// How long after the deadline the server may take to end the statement by itself.
+constexpr Duration kGrace = std::chrono::milliseconds(500);
+
+/// libpqxx blocks without a deadline: where the server does not keep ours, the socket is shut
+/// down under libpqxx, which takes that for a lost connection.
 class SocketGuard {
  public:
   SocketGuard(int fd, Deadline deadline) {
     if (deadline.IsNever()) return;
     thread_ = std::jthread([this, fd, deadline](const std::stop_token& stop) {
       std::unique_lock lock(mutex_);
-      if (wake_.wait_until(lock, stop, deadline.At(), [&stop] { return stop.stop_requested(); })) {
+      if (wake_.wait_until(lock, stop, Saturated(deadline.At(), kGrace),
+                           [&stop] { return stop.stop_requested(); })) {
         return;
       }
       if (stop.stop_requested()) return;
@@ -96,6 +100,18 @@ class SocketGuard {
   bool expired_ = false;
   std::jthread thread_;  // last: it uses the others
 };
+
+void SetStatementTimeout(pqxx::connection& connection, Deadline deadline) {
+  const auto rest = std::chrono::ceil<std::chrono::milliseconds>(deadline.Remaining(Clock::now()));
+  const auto value = std::clamp<std::int64_t>(rest.count(), 1, 1'000'000'000);
+  try {
+    pqxx::nontransaction work(connection);
+    work.exec(fmt::format("set statement_timeout = {}", value));
+    work.commit();
+  } catch (const pqxx::sql_error&) {
+    // Within a failed transaction only ROLLBACK works, and that is what the script may be.
+  }
+}
 
 std::vector<BlockingSql::Row> Rows(const pqxx::result& result) {
   std::vector<BlockingSql::Row> rows;
@@ -145,24 +161,29 @@ BlockingSql::BlockingSql(const std::string& conninfo, Deadline deadline) {
 BlockingSql::~BlockingSql() = default;
 
 std::vector<BlockingSql::Row> BlockingSql::Run(const std::string& script, Deadline deadline) {
-  if (!parts_->connection.is_open()) throw SqlError("postgres: the connection was lost", "");
+  if (parts_ == nullptr || !parts_->connection.is_open()) {
+    throw SqlError("postgres: the connection was lost or given up", "");
+  }
   SocketGuard guard(parts_->connection.sock(), deadline);
   std::string sqlstate;
   std::string message;
   try {
+    SetStatementTimeout(parts_->connection, deadline);
     pqxx::nontransaction work(parts_->connection);
     const pqxx::result result = work.exec(script);
     work.commit();
     auto rows = Rows(result);
-    guard.Expired();
-    return rows;
+    if (!guard.Expired()) return rows;
   } catch (const pqxx::sql_error& error) {
     sqlstate = error.sqlstate();
     message = error.what();
   } catch (const std::exception& error) {
     message = error.what();
   }
-  if (guard.Expired()) throw SqlError("postgres: timed out while running a script", "");
+  if (guard.Expired() || deadline.Passed(Clock::now())) {
+    parts_.reset();
+    throw SqlError("postgres: timed out while running a script", sqlstate);
+  }
   const std::string code = sqlstate.empty() ? "" : fmt::format(" (SQLSTATE {})", sqlstate);
   throw SqlError("postgres: " + FailureText(message) + code, sqlstate);
 }

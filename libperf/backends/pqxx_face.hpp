@@ -39,7 +39,7 @@ class PERF_EXPORT BlockingSql {
 
   /// Runs one or more statements, separated by semicolons. As in psql -c, they form one
   /// transaction unless the text has its own BEGIN and COMMIT. Returns the rows of the last one.
-  /// Throws: SqlError; after the deadline the connection is gone and each call throws.
+  /// Throws: SqlError; after one that timed out the connection is gone and each call throws.
   std::vector<Row> Run(const std::string& script, Deadline deadline);
 
  private:
