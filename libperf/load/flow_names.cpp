@@ -23,6 +23,7 @@ std::size_t FlowNames::Add(const std::string& name) {
 }
 
 void FlowNames::Restore(const Mark& mark) {
+  if (known_ == mark) return;
   known_ = mark;
   Rebuild();
 }

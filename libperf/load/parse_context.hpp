@@ -24,6 +24,8 @@ inline constexpr std::size_t kMaxPool = 10'000;
 inline constexpr double kMaxRate = 1e7;
 inline constexpr int kMaxSteps = 1'000;
 inline constexpr std::size_t kMaxLoads = 100;
+inline constexpr std::size_t kMaxThresholds = 1'000;
+inline constexpr std::size_t kMaxNamed = 1'000;  // vars, data sets, targets, flows
 
 /// The state that the parse_*.cpp files share while one scenario is read.
 /// Thread safety: none. Lifetime: borrows everything; lives in ParseScenario.
@@ -62,6 +64,13 @@ bool CheckName(const ParseContext& context, const config::Place& at, std::string
 /// words that expressions begin with.
 bool CheckVariableName(const ParseContext& context, const config::Place& at, std::string_view what,
                        std::string_view name);
+
+/// The items or named values below a key of the scenario, none (and an error) where there are more
+/// than `most`: what follows takes time for each pair of them.
+std::vector<config::Node> BoundedItems(const ParseContext& context, config::MapReader& root,
+                                       std::string_view key, std::size_t most);
+std::vector<config::Node::Entry> BoundedEntries(const ParseContext& context,
+                                                config::MapReader& root, std::string_view key);
 
 /// The text of a scalar as a template; what is wrong with it is reported at the place within
 /// the scalar. Nothing where it is not a scalar.

@@ -282,11 +282,7 @@ void CheckRows(ParseContext& context, const std::vector<Node>& items) {
 }  // namespace
 
 void ParseLoads(ParseContext& context, MapReader& root) {
-  const std::vector<Node> items = root.Items("load");
-  if (items.size() > kMaxLoads) {
-    context.Error(items[kMaxLoads], fmt::format("there are at most {} loads", kMaxLoads));
-    return;
-  }
+  const std::vector<Node> items = BoundedItems(context, root, "load", kMaxLoads);
   context.scenario.loads.resize(items.size());
   const Random random(context.scenario.seed);
   for (std::size_t i = 0; i < items.size(); ++i) {

@@ -227,7 +227,7 @@ Steps ParseSteps(FlowState& state, const std::vector<Node>& items) {
 
 void ParseFlows(ParseContext& context, MapReader& root) {
   const Symbols base = context.scenario.symbols;
-  for (const Node::Entry& entry : root.Entries("flows")) {
+  for (const Node::Entry& entry : BoundedEntries(context, root, "flows")) {
     FlowSpec& flow = context.scenario.flows.emplace_back();
     flow.name = entry.key;
     context.data_of_flow.emplace_back();

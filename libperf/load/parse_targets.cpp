@@ -256,7 +256,7 @@ class TargetParser {
 std::string_view Name(TargetKind kind) noexcept { return kKinds[static_cast<std::size_t>(kind)]; }
 
 void ParseTargets(ParseContext& context, config::MapReader& root) {
-  const auto entries = root.Entries("targets");
+  const auto entries = BoundedEntries(context, root, "targets");
   // First all names, so that a broken target is not unknown to the steps as well.
   context.scenario.targets.resize(entries.size());
   context.path_prefixes.resize(entries.size());

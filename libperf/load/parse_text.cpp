@@ -12,6 +12,7 @@ namespace perf::load {
 
 namespace {
 
+constexpr std::size_t kEnoughErrors = 1'000;
 constexpr std::array<std::string_view, 7> kExpressionWords{"vars", "rand",      "uuid", "seq",
                                                            "user", "iteration", "env"};
 
@@ -61,15 +62,13 @@ bool HasOnlyConstants(std::string_view text) noexcept {
   return true;
 }
 
-const config::Node* BadScalar(const ParseContext& context, const config::Node& node,
-                              const Symbols& symbols) {
-  if (node.IsScalar()) return CompileText(context, node, symbols) ? nullptr : &node;
-  const config::Node* bad = nullptr;
-  for (const config::Node& item : node.Items()) {
-    if (const auto* found = BadScalar(context, item, symbols)) bad = found;
-  }
+/// Whether any scalar is no good template; all that are not are reported.
+bool HasBadScalar(const ParseContext& context, const config::Node& node, const Symbols& symbols) {
+  if (node.IsScalar()) return !CompileText(context, node, symbols);
+  bool bad = false;
+  for (const config::Node& item : node.Items()) bad = HasBadScalar(context, item, symbols) || bad;
   for (const auto& entry : node.Entries()) {
-    if (const auto* found = BadScalar(context, entry.value, symbols)) bad = found;
+    bad = HasBadScalar(context, entry.value, symbols) || bad;
   }
   return bad;
 }
@@ -125,6 +124,23 @@ bool CheckVariableName(const ParseContext& context, const config::Place& at, std
   return false;
 }
 
+std::vector<config::Node> BoundedItems(const ParseContext& context, config::MapReader& root,
+                                       std::string_view key, std::size_t most) {
+  std::vector<config::Node> items = root.Items(key);
+  if (items.size() <= most) return items;
+  context.Error(items[most], fmt::format("`{}` has at most {} items", key, most));
+  return {};
+}
+
+std::vector<config::Node::Entry> BoundedEntries(const ParseContext& context,
+                                                config::MapReader& root, std::string_view key) {
+  std::vector<config::Node::Entry> entries = root.Entries(key);
+  if (entries.size() <= kMaxNamed) return entries;
+  context.diagnostics.Error(entries[kMaxNamed].key_at,
+                            fmt::format("`{}` has at most {} entries", key, kMaxNamed));
+  return {};
+}
+
 config::Place Within(const config::Node& scalar, std::size_t offset) {
   config::Place place = scalar.At();
   if (!place.source || place.line == 0) return place;
@@ -164,6 +180,8 @@ std::optional<Template> CompileText(const ParseContext& context, const config::N
     context.Error(node, "expected a text");
     return std::nullopt;
   }
+  // Enough is wrong: each further suggestion would be searched for in vain.
+  if (context.diagnostics.Count() > kEnoughErrors) return std::nullopt;
   try {
     if (prefix.empty()) return Template::Compile(node.TemplateText(), symbols);
     return Template::Compile(std::string(prefix) + node.TemplateText(), symbols);
@@ -190,7 +208,7 @@ std::optional<JsonTemplate> CompileJson(const ParseContext& context, const confi
     return std::nullopt;
   }
   // Each scalar on its own first, for the place of a mistake.
-  if (BadScalar(context, node, symbols)) return std::nullopt;
+  if (HasBadScalar(context, node, symbols)) return std::nullopt;
   try {
     return JsonTemplate::Compile(config::ToJson(node, true), symbols);
   } catch (const TemplateError& error) {

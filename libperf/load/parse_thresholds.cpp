@@ -16,8 +16,6 @@ using namespace std::chrono_literals;
 using config::MapReader;
 using config::Node;
 
-constexpr std::size_t kMaxThresholds = 1'000;
-
 /// Windows are made of the one-second intervals that a run is recorded in.
 std::optional<Duration> Window(const ParseContext& context, MapReader& reader) {
   const auto window = reader.Duration("window", {1s, kLongestRun});
@@ -82,13 +80,9 @@ void ParseThreshold(ParseContext& context, const Node& node) {
 }  // namespace
 
 void ParseThresholds(ParseContext& context, MapReader& root) {
-  const std::vector<Node> items = root.Items("thresholds");
-  if (items.size() > kMaxThresholds) {
-    context.Error(items[kMaxThresholds],
-                  fmt::format("there are at most {} thresholds", kMaxThresholds));
-    return;
+  for (const Node& item : BoundedItems(context, root, "thresholds", kMaxThresholds)) {
+    ParseThreshold(context, item);
   }
-  for (const Node& item : items) ParseThreshold(context, item);
 }
 
 }  // namespace perf::load

@@ -41,12 +41,13 @@ void AddVariable(ParseContext& context, const Node::Entry& entry) {
 }  // namespace
 
 void ParseVars(ParseContext& context, MapReader& root) {
-  for (const Node::Entry& entry : root.Entries("vars")) AddVariable(context, entry);
+  for (const Node::Entry& entry : BoundedEntries(context, root, "vars"))
+    AddVariable(context, entry);
   context.constants = context.scenario.symbols;
 }
 
 void ParseData(ParseContext& context, MapReader& root) {
-  for (const Node::Entry& entry : root.Entries("data")) {
+  for (const Node::Entry& entry : BoundedEntries(context, root, "data")) {
     CheckVariableName(context, entry.key_at, "data set", entry.key);
     MapReader reader = context.Reader(entry.value, fmt::format("data '{}'", entry.key));
     const auto order = static_cast<DataOrder>(reader.Enum("order", kOrders).value_or(0));
