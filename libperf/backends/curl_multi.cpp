@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "libperf/backends/curl_multi.hpp"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -60,6 +62,7 @@ void CurlMulti::Prepare(CURL* easy) {
 
 bool CurlMulti::Start(CURL* easy, CurlTransfer& transfer) {
   curl_easy_setopt(easy, CURLOPT_PRIVATE, &transfer);
+  ++started_;
   return curl_multi_add_handle(multi_, easy) == CURLM_OK;
 }
 
@@ -83,9 +86,24 @@ void CurlMulti::PostKick() {
   boost::asio::post(loop_.Context(), [weak = weak_from_this()] {
     if (const auto self = weak.lock()) {
       self->kick_posted_ = false;
-      self->Act(CURL_SOCKET_TIMEOUT, 0);
+      self->Kick();
     }
   });
+}
+
+void CurlMulti::Kick() {
+  // curl writes each request of an HTTP/2 connection by itself; held back until all are there, they
+  // share packets. One request per connection has nothing to wait for.
+  const bool shared = std::exchange(started_, 0) >= 4 * sockets_.size();
+  if (shared) Cork(1);
+  Act(CURL_SOCKET_TIMEOUT, 0);
+  if (shared) Cork(0);
+}
+
+void CurlMulti::Cork(int on) noexcept {
+  for (const auto& [fd, socket] : sockets_) {
+    if (socket->opened_by_us) ::setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on);
+  }
 }
 
 CurlMulti::Socket& CurlMulti::Find(int fd) {

@@ -63,6 +63,8 @@ class CurlMulti final : public std::enable_shared_from_this<CurlMulti> {
   void Watch(Socket& socket, std::uint32_t wanted) noexcept;
   void Forget(int fd) noexcept;
   void PostKick();
+  void Kick();
+  void Cork(int on) noexcept;
   void Act(curl_socket_t fd, int events);
   void Reap();
 
@@ -71,6 +73,7 @@ class CurlMulti final : public std::enable_shared_from_this<CurlMulti> {
   CURLM* multi_;
   Alarm timer_;
   bool kick_posted_ = false;
+  std::size_t started_ = 0;  // since the last kick
   std::unordered_map<int, std::unique_ptr<Socket>> sockets_;
 };
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <new>
+#include <utility>
 
 #include "libperf/base/error.hpp"
 
@@ -53,6 +54,11 @@ CurlTarget::CurlTarget(EventLoop& loop, HttpConfig c)
   const Url& base = config.base;
   url = base.scheme + "://" + (base.host.empty() ? "localhost" : base.Authority());
   whole_url = !config.proxy.empty() && base.scheme == "http";
+  parsed_url.reset(curl_url());
+  if (parsed_url == nullptr) throw std::bad_alloc();
+  if (curl_url_set(parsed_url.get(), CURLUPART_URL, url.c_str(), 0) != CURLUE_OK) {
+    throw ConfigError("libcurl does not understand the URL " + url);
+  }
 }
 
 CURL* CurlTarget::MakeEasy(char* error_buffer) {
@@ -60,7 +66,11 @@ CURL* CurlTarget::MakeEasy(char* error_buffer) {
   if (easy == nullptr) throw std::bad_alloc();
   multi->Prepare(easy);
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, error_buffer);
-  curl_easy_setopt(easy, CURLOPT_URL, url.c_str());
+  if (whole_url) {
+    curl_easy_setopt(easy, CURLOPT_URL, url.c_str());
+  } else {
+    curl_easy_setopt(easy, CURLOPT_CURLU, parsed_url.get());  // saves a tenth of a small request
+  }
   curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
   curl_easy_setopt(easy, CURLOPT_USERAGENT, kUserAgent);
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, VersionOf(config));

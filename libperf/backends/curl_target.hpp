@@ -11,6 +11,10 @@
 
 namespace perf::backends {
 
+struct CurlUrlFree {
+  void operator()(CURLU* url) const noexcept { curl_url_cleanup(url); }
+};
+
 /// What the handles of one curl connector share: where they go, and the multi that runs them.
 /// Thread safety: none; belongs to its loop's thread. Lifetime: held by all that use it.
 struct CurlTarget {
@@ -23,7 +27,8 @@ struct CurlTarget {
   HttpConfig config;
   HttpPreamble preamble;
   std::shared_ptr<CurlMulti> multi;
-  std::string url;         // without a path
+  std::string url;  // without a path, user and password
+  std::unique_ptr<CURLU, CurlUrlFree> parsed_url;
   bool whole_url = false;  // a proxy that does not tunnel is asked for whole URLs
 };
 
