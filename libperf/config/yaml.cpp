@@ -240,6 +240,8 @@ std::string Sentence(const YAML::ParserException& error, const Place& place) {
       {"end of sequence flow not found", " (a ']' is missing)"},
   };
   std::string message = error.msg == "bad file" ? "nested too deep" : error.msg;
+  // 0.7 does not name the anchor, 0.8 does.
+  if (message.starts_with("the referenced anchor")) message = "the alias names no anchor before it";
   const std::string_view line = place.source->Line(place.line);
   const std::size_t indent = line.find_first_not_of(' ');
   if (indent != std::string_view::npos && line[indent] == '\t') {
