@@ -10,6 +10,7 @@
 #include "libperf/backends/http_native.hpp"
 #include "libperf/base/error.hpp"
 #include "libperf/base/text.hpp"
+#include "libperf/base/url.hpp"
 
 namespace perf::backends {
 namespace {
@@ -154,7 +155,8 @@ bool HasHeader(const std::vector<HttpHeader>& headers, std::string_view name) no
 
 void FailReply(HttpReply& reply, ErrorKind kind, std::string_view text) {
   reply.failure.kind = kind;
-  reply.failure.text = text.substr(0, kMaxFailureText);
+  // It may quote what the peer sent.
+  reply.failure.text = MaskSecrets(text).substr(0, kMaxFailureText);
 }
 
 std::unique_ptr<HttpConnector> MakeHttpConnector(EventLoop& loop, HttpConfig config) {
