@@ -150,6 +150,9 @@ class Resolver {
       return Fail(fmt::format("no load or flow is named '{}'", Excerpt(owner, 64)), owner,
                   Names(true, std::nullopt));
     }
+    if (*found_.flow >= scenario_.flows.size()) {
+      return Fail(fmt::format("load '{}' has no flow", owner));  // an incomplete scenario
+    }
     const FlowSpec& flow = scenario_.flows[*found_.flow];
     if (const Step* step = FindRequest(flow, name)) return WithRequest(*step);
     return Fail(fmt::format("flow '{}' has no request named '{}'", flow.name, Excerpt(name, 64)),

@@ -209,7 +209,7 @@ HttpStep ParseHttp(FlowState& state, const Node& node) {
   if (!IsMethod(http.method)) reader.Error("method", "expected a method such as GET, in capitals");
   if (http.method == "CONNECT") reader.Error("method", "CONNECT is for proxies: see `proxy`");
   if (const Node* path = reader.Require("path")) {
-    const std::string_view base = target ? state.context.path_prefixes[*target] : "";
+    const std::string base = target ? state.context.path_prefixes[*target] : std::string();
     if (auto text = Path(state, *path, base)) http.path = std::move(*text);
   }
   Headers(state, reader, http);

@@ -21,6 +21,7 @@ using namespace std::chrono_literals;
 namespace {
 
 const std::string kRoot = PERF_SOURCE_ROOT;
+constexpr std::string_view kRest = "…";
 const std::string kData = kRoot + "/tests/load/data/";
 
 ParseOptions File(const std::string& path) {
@@ -101,8 +102,14 @@ TEST_CASE("parse: every bad file is refused with all of its errors, each at its 
     const auto expected = ExpectedErrors(file);
     REQUIRE(!expected.empty());
     const auto found = Errors(File(file));
-    for (std::size_t i = 0; i < std::max(found.size(), expected.size()); ++i) {
-      CHECK((i < found.size() ? found[i] : "") == (i < expected.size() ? expected[i] : ""));
+    REQUIRE(found.size() == expected.size());
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      // "…" stands for what the YAML library says in its own words.
+      if (expected[i].ends_with(kRest)) {
+        CHECK(found[i].starts_with(expected[i].substr(0, expected[i].size() - kRest.size())));
+      } else {
+        CHECK(found[i] == expected[i]);
+      }
     }
   }
 }
