@@ -70,7 +70,8 @@ void ProgressView::DrawBlock(const load::Progress& progress) {
                                       Grouped(progress.total_dropped));
   text += fmt::format("  total    {} requests, {}\n", Grouped(progress.total_requests),
                       progress.total_failed + progress.total_dropped > 0 ? style_.Bad(bad) : bad);
-  Write(text);
+  // A line that a narrow terminal wrapped would not be cleared: lines are cut instead.
+  Write("\x1b[?7l" + text + "\x1b[?7h");
   lines_ = 4;
 }
 

@@ -25,36 +25,43 @@ std::string Margin(const load::ThresholdResult& threshold) {
   return fmt::format("{:+.0f} %", 100 * room / std::abs(threshold.limit));
 }
 
+std::string Note(const load::ThresholdResult& threshold) {
+  std::string note;
+  if (threshold.window_s) note = fmt::format(" (worst {:g} s)", *threshold.window_s);
+  if (threshold.aborted) note += " ended the run";
+  if (threshold.implicit) note += " (implicit)";
+  return note;
+}
+
+// Both tables fit into 80 columns unless names are long.
 void AppendThresholds(std::string& out, const load::Result& result, const Style& style) {
   if (result.thresholds.empty()) return;
   std::size_t width = 10;
   for (const auto& threshold : result.thresholds)
-    width = std::max(width, threshold.expr.size() + 2);
-  width = std::min<std::size_t>(width, 52);
-  out += style.Bold(fmt::format("{:<{}}  {:>12} {:>12} {:>8}\n", "thresholds", width + 5,
-                                "observed", "limit", "margin"));
+    width = std::max(width, threshold.expr.size() + Note(threshold).size());
+  width = std::min<std::size_t>(width, 43);
+  out += style.Bold(fmt::format("{:<{}} {:>10} {:>9} {:>8}\n", "thresholds", width + 7, "observed",
+                                "limit", "margin"));
   for (const load::ThresholdResult& threshold : result.thresholds) {
-    std::string note;
-    if (threshold.window_s) note = fmt::format("  (worst {:g} s)", *threshold.window_s);
-    if (threshold.aborted) note += "  ended the run";
-    if (threshold.implicit) note += "  (implicit)";
+    const std::string note = Note(threshold);
+    const std::size_t used = threshold.expr.size() + note.size();
     const std::string mark = threshold.ok ? style.Good("ok  ") : style.Bad("FAIL");
     const std::string observed =
         threshold.observed ? FormatValue(*threshold.observed, threshold.unit) : "no samples";
-    out += fmt::format("  {} {:<{}} {:>12} {:>12} {:>8}{}\n", mark, threshold.expr, width, observed,
-                       FormatValue(threshold.limit, threshold.unit), Margin(threshold),
-                       style.Dim(note));
+    out += fmt::format("  {} {}{}{} {:>10} {:>9} {:>8}\n", mark, threshold.expr, style.Dim(note),
+                       std::string(width > used ? width - used : 0, ' '), observed,
+                       FormatValue(threshold.limit, threshold.unit), Margin(threshold));
   }
   out += '\n';
 }
 
-void AppendRow(std::string& out, const std::string& name, const load::Section& section,
-               const Style& style) {
+void AppendRow(std::string& out, const std::string& name, std::size_t width,
+               const load::Section& section, const Style& style) {
   const std::string failed =
       section.requests.failed == 0
-          ? fmt::format("{:>8}", 0)
-          : style.Bad(fmt::format("{:>8}", Grouped(section.requests.failed)));
-  out += fmt::format("{:<22} {:>11} {} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}\n", name,
+          ? fmt::format("{:>7}", 0)
+          : style.Bad(fmt::format("{:>7}", Grouped(section.requests.failed)));
+  out += fmt::format("{:<{}} {:>10} {} {:>7} {:>7} {:>7} {:>7} {:>8} {:>8}\n", name, width,
                      Grouped(section.requests.total), failed, FormatMs(section.latency.p50),
                      FormatMs(section.latency.p90), FormatMs(section.latency.p99),
                      FormatMs(section.latency.max), FormatMs(section.wait.p99),
@@ -62,13 +69,19 @@ void AppendRow(std::string& out, const std::string& name, const load::Section& s
 }
 
 void AppendFlows(std::string& out, const load::Result& result, const Style& style) {
-  out += style.Bold(fmt::format("{:<22} {:>11} {:>8} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}\n",
-                                "flows and steps", "requests", "failed", "p50", "p90", "p99", "max",
-                                "wait p99", "serv. p99"));
+  std::size_t width = 11;
   for (const load::Section& flow : result.flows) {
-    AppendRow(out, flow.name, flow, style);
+    width = std::max(width, flow.name.size());
+    for (const load::Section& step : flow.steps) width = std::max(width, step.name.size() + 2);
+  }
+  out += style.Bold(fmt::format("{:<{}} {:>10} {:>7} {:>7} {:>7} {:>7} {:>7} {:>8} {:>8}\n",
+                                "flow, step", width, "requests", "failed", "p50", "p90", "p99",
+                                "max", "wait p99", "serv p99"));
+  for (const load::Section& flow : result.flows) {
+    AppendRow(out, flow.name, width, flow, style);
     if (flow.steps.size() > 1 || (flow.steps.size() == 1 && flow.steps[0].name != flow.name)) {
-      for (const load::Section& step : flow.steps) AppendRow(out, "  " + step.name, step, style);
+      for (const load::Section& step : flow.steps)
+        AppendRow(out, "  " + step.name, width, step, style);
     }
   }
   for (const load::Section& flow : result.flows) {
@@ -103,8 +116,8 @@ void AppendGenerator(std::string& out, const load::Result& result, const Style& 
   const load::Generator& own = result.generator;
   out += style.Bold("generator  ");
   out += fmt::format(
-      "lag p50 {} p99 {}, cpu {:.0f} % of {} thread{}, {:.1f} µs per request, memory {}, stalled "
-      "{:.0f} ms\n",
+      "lag p50 {}, p99 {}; cpu {:.0f} % of {} thread{}, {:.1f} µs per request\n"
+      "           memory {}; the machine stood still for {:.0f} ms\n",
       FormatMs(result.total.schedule_lag.p50), FormatMs(result.total.schedule_lag.p99),
       own.cpu_percent, own.threads, own.threads == 1 ? "" : "s", own.cpu_us_per_op,
       FormatBytes(own.rss_max_bytes), own.stalled_ms);
@@ -121,7 +134,8 @@ std::string FormatMs(double ms) {
   if (ms <= 0) return "0 ms";
   if (ms >= 100'000) return fmt::format("{:.0f} s", ms / 1000);
   if (ms >= 1000) return fmt::format("{:.{}f} s", ms / 1000, ms >= 10'000 ? 1 : 2);
-  return fmt::format("{:.{}f} ms", ms, ms >= 100 ? 0 : ms >= 10 ? 1 : ms >= 1 ? 2 : 3);
+  if (ms < 1) return fmt::format("{:.{}f} µs", ms * 1000, ms >= 0.1 ? 0 : 1);
+  return fmt::format("{:.{}f} ms", ms, ms >= 100 ? 0 : ms >= 10 ? 1 : 2);
 }
 
 std::string Grouped(std::uint64_t number) {
@@ -143,12 +157,18 @@ std::string VerdictLine(const load::Result& result, const Style& style) {
     case load::Verdict::kInvalid: word = style.Warn("INVALID"); break;
     case load::Verdict::kInterrupted: word = style.Warn("INTERRUPTED"); break;
   }
-  if (failed > 0) {
-    why = fmt::format("{} of {} thresholds failed", failed, result.thresholds.size());
+  for (const auto& [code, text] : result.invalid_reasons) {
+    why += (why.empty() ? "not valid (" : ", ") + code;
+  }
+  if (!why.empty()) why += "), ";
+  if (result.thresholds.empty()) {
+    why += "no thresholds";
+  } else if (failed > 0) {
+    why += fmt::format("{} of {} thresholds failed", failed, result.thresholds.size());
   } else {
-    why = fmt::format("{} threshold{} hold{}", result.thresholds.size(),
-                      result.thresholds.size() == 1 ? "" : "s",
-                      result.thresholds.size() == 1 ? "s" : "");
+    why += fmt::format("{} threshold{} hold{}", result.thresholds.size(),
+                       result.thresholds.size() == 1 ? "" : "s",
+                       result.thresholds.size() == 1 ? "s" : "");
   }
   return fmt::format("{}  {}: {}, {} requests, {} failed, {:.1f} s", word, result.scenario_name,
                      why, Grouped(result.total.requests.total),

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <charconv>
 #include <memory>
 
@@ -57,7 +58,7 @@ void AddOverlays(CLI::App& app, std::vector<std::string>& sets, std::string& pro
 
 CLI::App* AddRun(CLI::App& app, RunCommand& run, Words& words) {
   CLI::App* command = app.add_subcommand("run", "run a scenario and judge it");
-  command->add_option("scenario", run.scenario, "YAML file; - reads standard input")
+  command->add_option("file", run.scenario, "scenario in YAML; - reads standard input")
       ->required()
       ->type_name("FILE");
   AddRunFlags(*command, run.flags, words);
@@ -136,8 +137,9 @@ CLI::App* AddSql(CLI::App& app, OneLinerCommand& one, Words& words) {
   command->add_option("query", one.line.query, "statement with $1, $2 … (default: select 1)")
       ->type_name("SQL");
   command->add_option("params", one.line.parameters, "its parameters")->type_name("VALUE");
-  command->add_flag("!--no-prepare", one.line.prepared,
-                    "do not prepare (PgBouncer in transaction mode)");
+  command->add_flag_callback(
+      "--no-prepare", [&one] { one.line.prepared = false; },
+      "do not prepare (PgBouncer in transaction mode)");
   AddLoadFlags(*command, one, words);
   return command;
 }
@@ -201,6 +203,33 @@ OneLinerCommand Finish(OneLinerCommand one, load::TargetKind kind, const Words& 
   return one;
 }
 
+const std::string kHint = "\nTry 'perfctl --help' or 'man perfctl'.";
+
+/// Names the first word that nobody takes, and what was probably meant.
+std::string Unexpected(const CLI::App& app) {
+  const std::vector<std::string> left = app.remaining(true);
+  const auto option = std::find_if(left.begin(), left.end(),
+                                   [](const std::string& word) { return word.starts_with("-"); });
+  const std::string& word = option == left.end() ? left.front() : *option;
+  const auto chosen = app.get_subcommands();
+  std::vector<std::string> names;
+  std::string what = fmt::format("unexpected argument '{}'", Excerpt(word, 60));
+  if (option != left.end()) {
+    what = fmt::format("unknown option '{}'", Excerpt(word, 60));
+    for (const CLI::App* taker : {&app, chosen.empty() ? &app : chosen.front()}) {
+      for (const CLI::Option* known : taker->get_options()) {
+        for (const std::string& name : known->get_lnames()) names.push_back("--" + name);
+      }
+    }
+  } else if (chosen.empty()) {
+    what = fmt::format("unknown command '{}'", Excerpt(word, 60));
+    for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
+  }
+  const std::vector<std::string_view> candidates(names.begin(), names.end());
+  const std::string_view meant = Suggest(word.substr(0, word.find('=')), candidates);
+  return meant.empty() ? what : fmt::format("{}; did you mean '{}'?", what, meant);
+}
+
 /// CLI11's own handling writes to std::cout and picks its own exit codes.
 void ParseOrExplain(CLI::App& app, int argc, char** argv, Options& options) {
   try {
@@ -209,11 +238,16 @@ void ParseOrExplain(CLI::App& app, int argc, char** argv, Options& options) {
     report::WriteStdout(fmt::format("perfctl {}\n", load::Version()));
     options.done = true;
   } catch (const CLI::CallForHelp&) {
-    const auto chosen = app.get_subcommands();
-    report::WriteStdout(chosen.empty() ? app.help() : chosen.front()->help());
+    report::WriteStdout(app.help());
     options.done = true;
+  } catch (const CLI::ExtrasError&) {
+    throw UsageError(Unexpected(app) + kHint);
+  } catch (const CLI::RequiredError& error) {
+    const bool no_command = app.get_subcommands().empty();
+    if (no_command && !app.remaining(true).empty()) throw UsageError(Unexpected(app) + kHint);
+    throw UsageError((no_command ? "a command is missing" : error.what()) + kHint);
   } catch (const CLI::ParseError& error) {
-    throw UsageError(fmt::format("{}\nTry 'perfctl --help' or 'man perfctl'.", error.what()));
+    throw UsageError(error.what() + kHint);
   }
 }
 
@@ -224,6 +258,9 @@ Options ParseOptions(int argc, char** argv) {
   Words& words = parsed->words;
   CLI::App app("Load-test and operate the back ends of voice and AI services.", "perfctl");
   app.set_version_flag("--version", "perfctl");
+  app.footer(
+      "Exit codes: 0 pass, 64 usage, 65 invalid input, 69 target unreachable, 70 internal error,\n"
+      "73 output cannot be written, 75 run not valid, 99 threshold failed, 130 interrupted.");
   app.require_subcommand(1);
   app.fallthrough();
   app.add_option("--color", words.color, "auto, always or never")
