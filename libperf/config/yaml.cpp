@@ -290,10 +290,11 @@ void Feed(const std::shared_ptr<const Source>& source, TreeBuilder& builder,
   }
   // Whatever else was said is about the cut.
   if (!buffer.Exceeded()) return;
-  throw Refusal{{source, 0, 0},
-                fmt::format("a single value holds more than {} brackets, commas, quotes and other "
-                            "signs of YAML; keep large data in a file of its own",
-                            kMaxHeldBack)};
+  throw Refusal{
+      {source, 0, 0},
+      fmt::format("a single value or comment holds more than {} brackets, commas, quotes and other "
+                  "signs of YAML; keep large data in a file of its own",
+                  kMaxHeldBack)};
 }
 
 }  // namespace

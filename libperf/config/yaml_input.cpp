@@ -7,7 +7,8 @@
 
 namespace perf::config {
 
-MeteredBuffer::MeteredBuffer(std::string_view text) : text_(text) {
+MeteredBuffer::MeteredBuffer(std::string_view text)
+    : text_(text), tail_(text.ends_with('\n') ? "#" : "") {
   constexpr std::string_view kTokenCharacters = "[]{},:?&*!'\"|>%#";
   for (const char c : kTokenCharacters) counts_[static_cast<unsigned char>(c)] = true;
 }
@@ -15,6 +16,12 @@ MeteredBuffer::MeteredBuffer(std::string_view text) : text_(text) {
 MeteredBuffer::int_type MeteredBuffer::underflow() {
   // Events can follow once the end is seen, so the state stays.
   exceeded_ = exceeded_ || held_back_ > kMaxHeldBack;
+  if (at_ >= text_.size() && !tail_.empty() && !exceeded_) {
+    char* const end = const_cast<char*>(tail_.data());
+    setg(end, end, end + tail_.size());
+    tail_ = {};
+    return traits_type::to_int_type(*end);
+  }
   if (at_ >= text_.size() || exceeded_) return traits_type::eof();
   const std::size_t size = std::min<std::size_t>(4096, text_.size() - at_);
   // The parser only reads; the interface of streambuf wants char* all the same.

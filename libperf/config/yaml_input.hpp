@@ -29,6 +29,9 @@ class MeteredBuffer : public std::streambuf {
 
  private:
   std::string_view text_;
+  // yaml-cpp does not notice a quoted text that is still open when the file ends with a line
+  // break, and would take all that follows the quote for it; of anything else this is a remark.
+  std::string_view tail_;
   std::size_t at_ = 0;
   std::size_t held_back_ = 0;
   bool exceeded_ = false;

@@ -139,7 +139,7 @@ std::optional<Scenario> ParseScenario(const ParseOptions& options,
     return std::nullopt;
   }
   if (!options.profile.empty()) {
-    config::ApplyProfile(document, options.profile, kScales, diagnostics);
+    config::ApplyProfile(document, options.profile, kScales, diagnostics, options.files);
   }
   for (const auto& [path, value] : options.sets) {
     config::Overlay(document, path, value, diagnostics, options.files);
