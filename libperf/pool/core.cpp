@@ -29,7 +29,8 @@ std::unique_ptr<Resource> Core::TryTake(TimePoint now) {
 }
 
 const std::string* Core::Down(TimePoint now) const noexcept {
-  const bool nothing_left = idle_.empty() && in_use_ == 0;
+  // A dial under way may still succeed: as in DialFailed, nobody fails before the last one has.
+  const bool nothing_left = Now().Total() == 0;
   return failures_in_row_ > 0 && nothing_left && now < retry_at_ ? &last_error_ : nullptr;
 }
 
@@ -93,13 +94,18 @@ void Core::DialFailed(const std::string& why, TimePoint now) {
   --dialling_;
   ++totals_.dial_failures;
   last_error_ = why;
+  // Dials of one burst fail together: that is one failure, not as many doublings.
+  if (failures_in_row_ == 0 || now >= retry_at_) BackOff(now);
+  if (idle_.empty() && in_use_ == 0 && dialling_ == 0) FailAll(why);
+}
+
+void Core::BackOff(TimePoint now) {
   const int doublings = std::min(failures_in_row_++, 16);
   const Duration full = std::min(limits_.backoff_most, limits_.backoff_first * (1 << doublings));
   // "Equal jitter": half fixed, half random, so that clients of one server spread out.
   const Duration jittered =
       full / 2 + std::chrono::duration_cast<Duration>(full * (random_.Unit() / 2));
   retry_at_ = now + jittered;
-  if (idle_.empty() && in_use_ == 0 && dialling_ == 0) FailAll(why);
 }
 
 void Core::FailAll(const std::string& why) {

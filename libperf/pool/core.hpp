@@ -111,6 +111,7 @@ class PERF_EXPORT Core {
   };
   Waiter* PopWaiter() noexcept;
   void GiveOrKeep(std::unique_ptr<Resource> resource, TimePoint now);
+  void BackOff(TimePoint now);
   void FailAll(const std::string& why);
 
   Limits limits_;
