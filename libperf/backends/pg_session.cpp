@@ -214,7 +214,10 @@ void PgSession::Read() {
   for (;;) {
     // Its failure shows as an error result below.
     PQconsumeInput(connection);
-    if (reply_->timing.first_byte == TimePoint{}) reply_->timing.first_byte = Clock::now();
+    reply_->timing.done = Clock::now();
+    if (reply_->timing.first_byte == TimePoint{}) {
+      reply_->timing.first_byte = reply_->timing.done;
+    }
     if (Pump()) {
       Finish();
       return;
@@ -278,7 +281,6 @@ void PgSession::TakeError(PGresult* result) {
 
 void PgSession::Finish() {
   alarm_.Disarm();
-  reply_->timing.done = Clock::now();
   if (reply_->timing.first_byte == TimePoint{}) reply_->timing.first_byte = reply_->timing.done;
   reply_ = nullptr;
   Resume();
@@ -288,6 +290,7 @@ void PgSession::OnAlarm() {
   expired_ = true;
   if (reply_ != nullptr) {
     broken_ = true;
+    reply_->timing.done = Clock::now();
     reply_->failure = {ErrorKind::kTimeout, TimeoutText(loop_, "waiting for the reply")};
     reply_->sqlstate.clear();
     CancelLater(PQgetCancel(connection_.get()));

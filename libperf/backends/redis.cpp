@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <coroutine>
 #include <utility>
 
@@ -42,17 +43,33 @@ bool EndsSession(std::string_view error) noexcept {
          error.starts_with("MASTERDOWN");
 }
 
+/// "*2\r\n" or "$5\r\n".
+void AppendLength(std::string& out, char mark, std::size_t length) {
+  char text[24];
+  text[0] = mark;
+  char* const end = std::to_chars(text + 1, text + sizeof text - 2, length).ptr;
+  end[0] = '\r';
+  end[1] = '\n';
+  out.append(text, end + 2);
+}
+
 void AppendCommand(const RedisCommand& command, std::string& out) {
   out.clear();
-  fmt::format_to(std::back_inserter(out), "*{}\r\n", command.words.size());
+  AppendLength(out, '*', command.words.size());
   for (const std::string& word : command.words) {
-    fmt::format_to(std::back_inserter(out), "${}\r\n", word.size());
+    AppendLength(out, '$', word.size());
     out += word;
     out += "\r\n";
   }
   const std::size_t length = out.size();
   out.reserve(length * command.pipeline);
   for (unsigned i = 1; i < command.pipeline; ++i) out.append(out, 0, length);
+}
+
+/// Without anything having been sent.
+void Refuse(RedisReply& reply, ErrorKind kind, std::string text) {
+  reply.failure = {kind, std::move(text)};
+  reply.timing.sent = reply.timing.first_byte = reply.timing.done = Clock::now();
 }
 
 class Session final : public RedisConnection {
@@ -96,6 +113,7 @@ class Session final : public RedisConnection {
   }
   void OnAlarm() {
     if (reply_ != nullptr) {
+      reply_->timing.done = Clock::now();
       GiveUp(ErrorKind::kTimeout, TimeoutText(loop_, "waiting for the reply"));
     }
   }
@@ -125,15 +143,14 @@ class Session final : public RedisConnection {
 
 Task<void> Session::Execute(const RedisCommand& command, RedisReply& reply, Deadline deadline) {
   reply.Clear();
-  reply.timing.sent = reply.timing.first_byte = reply.timing.done = Clock::now();
   if (broken_) {
-    reply.failure = {ErrorKind::kProtocol, "the connection was given up before"};
+    Refuse(reply, ErrorKind::kProtocol, "the connection was given up before");
     co_return;
   }
   if (command.words.empty() || command.pipeline == 0 || BreaksTurns(command.words[0])) {
-    reply.failure = {ErrorKind::kStatus,
-                     fmt::format("{} is not supported in a scenario's commands",
-                                 command.words.empty() ? "nothing" : command.words[0])};
+    Refuse(reply, ErrorKind::kStatus,
+           fmt::format("{} is not supported in a scenario's commands",
+                       command.words.empty() ? "nothing" : command.words[0]));
     co_return;
   }
   altered_ = altered_ || ChangesSession(command.words[0]);
@@ -142,7 +159,6 @@ Task<void> Session::Execute(const RedisCommand& command, RedisReply& reply, Dead
   expected_ = command.pipeline;
   stream_.Keep(command.keep_reply);
   alarm_.Arm(deadline);
-  reply.timing.first_byte = {};
   reply.timing.sent = Clock::now();
   Sent(stream_.Send(out_));
   watch_.AwaitReadable();
@@ -152,7 +168,9 @@ Task<void> Session::Execute(const RedisCommand& command, RedisReply& reply, Dead
 
 void Session::Read() {
   for (;;) {
-    if (!stream_.Fill()) {
+    const bool filled = stream_.Fill();
+    reply_->timing.done = Clock::now();
+    if (!filled) {
       GiveUp(ErrorKind::kProtocol, FailureText(stream_.Error()));
       return;
     }
@@ -167,7 +185,7 @@ void Session::Read() {
 /// True when the command is over.
 bool Session::TakeReplies() {
   if (reply_->timing.first_byte == TimePoint{} && stream_.HasRest()) {
-    reply_->timing.first_byte = Clock::now();
+    reply_->timing.first_byte = reply_->timing.done;
   }
   while (expected_ > 0) {
     const HiredisStream::Step step = stream_.Next();
@@ -199,7 +217,6 @@ void Session::GiveUp(ErrorKind kind, std::string text) {
 void Session::Finish() {
   alarm_.Disarm();
   RedisReply& reply = *std::exchange(reply_, nullptr);
-  reply.timing.done = Clock::now();
   if (reply.timing.first_byte == TimePoint{}) reply.timing.first_byte = reply.timing.done;
   reply.value = std::exchange(stream_.Value(), Json());
   if (const auto waiter = std::exchange(waiter_, {})) waiter.resume();
