@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Not for inclusion: what most units of backends, load and their tests read, precompiled (option pch).
+// Not for inclusion: what most units of backends, load and their tests read, precompiled (option
+// pch).
 
 #include <fmt/format.h>
 
