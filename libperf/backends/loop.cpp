@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "libperf/backends/loop.hpp"
 
+#include <sched.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -27,7 +28,12 @@ constexpr Duration kQuantum = std::chrono::microseconds(80);
 // The longest that a wake-up is asked for ahead of its instant; the rest is spun.
 constexpr Duration kMaxLead = std::chrono::microseconds(60);
 // Handlers that run between two looks at the clock.
-constexpr int kBatch = 64;
+constexpr std::size_t kBatch = 64;
+
+// See EventLoop::PollAfterYield.
+constexpr int kMostYieldCredit = 64;
+constexpr unsigned kYieldRetry = 64;
+constexpr Duration kLostSlice = std::chrono::microseconds(500);
 
 struct Sleeper {
   TimePoint at;
@@ -63,6 +69,8 @@ struct EventLoop::Parts {
   Duration lead{};         // how late the kernel usually wakes us: it is asked that much earlier
   TimePoint programmed{};  // the instant that the last expiry was asked for
   Duration spent_spinning{};
+  int yield_credit = kMostYieldCredit / 2;
+  unsigned yields_skipped = 0;
   TimePoint started = Clock::now();
 
   TimePoint NextInstant() {
@@ -127,18 +135,37 @@ void EventLoop::Run() {
   Parts& parts = *parts_;
   parts.stopped = false;
   parts.started = Clock::now();
+  bool busy = false;
   while (!parts.stopped) {
     Turn();
     if (parts.stopped) break;
     const TimePoint now = Clock::now();
+    std::size_t handled = 0;
     if (parts.ready.empty() && !SpinWorthwhile(now)) {
       parts.Program(now);
-      context_.run_one();
+      handled = busy ? PollAfterYield(now) : 0;
+      if (handled == 0) handled = context_.run_one();
     }
-    for (int i = 0; i < kBatch && context_.poll_one() > 0; ++i) {
-    }
+    while (handled < kBatch && context_.poll_one() > 0) ++handled;
+    busy = handled > 0;
   }
   if (parts.failure) std::rethrow_exception(std::exchange(parts.failure, nullptr));
+}
+
+/// Falling asleep and being woken costs ten times a yield on virtual machines. Where servers share
+/// the processors with us, they get to answer while we yield, and we go on without having slept.
+/// Where they do not, or where somebody else takes the whole slice, it is tried only now and then.
+/// A paced loop never yields: it might not have the processor back at the next instant.
+std::size_t EventLoop::PollAfterYield(TimePoint now) {
+  Parts& parts = *parts_;
+  if (parts.pacer_at != TimePoint::max()) return 0;
+  if (parts.yield_credit == 0 && ++parts.yields_skipped % kYieldRetry != 0) return 0;
+  ::sched_yield();
+  const bool lost_slice = Clock::now() - now > kLostSlice;
+  const std::size_t handled = context_.poll_one();
+  const int change = lost_slice ? -kMostYieldCredit / 4 : handled > 0 ? 1 : -1;
+  parts.yield_credit = std::clamp(parts.yield_credit + change, 0, kMostYieldCredit);
+  return handled;
 }
 
 bool EventLoop::Drain(Deadline deadline) {

@@ -71,6 +71,7 @@ class PERF_EXPORT EventLoop final : public Executor {
   void Turn();
   Task<void> Guard(Task<void> task);
   bool SpinWorthwhile(TimePoint now) noexcept;
+  std::size_t PollAfterYield(TimePoint now);
   boost::asio::io_context context_;
   std::unique_ptr<Parts> parts_;
 };

@@ -39,8 +39,9 @@ class PERF_EXPORT FlowRunner {
   Task<void> RunRequest(const Step& step, Iteration& it);
   Task<void> RunNested(const Step& step, Iteration& it);
   Task<void> Sleep(const SleepStep& sleep, Iteration& it);
-  Task<void> Send(const Step& step, backends::Loan& loan, Iteration& it, RequestOutcome& outcome,
-                  backends::Failure& failure);
+  Task<void> Send(const Step& step, backends::Loan& loan, Iteration& it, Deadline deadline);
+  void Collect(const Step& step, Iteration& it, RequestOutcome& outcome,
+               backends::Failure& failure);
   const backends::HttpRequest& Prepare(const Step& step, const HttpStep& http, Iteration& it);
   void Prepare(const SqlStep& sql, Iteration& it);
   const backends::RedisCommand& Prepare(const Step& step, const RedisStep& redis, Iteration& it);

@@ -10,6 +10,7 @@
 #include "libperf/backends/redis.hpp"
 #include "libperf/base/clock.hpp"
 #include "libperf/base/random.hpp"
+#include "libperf/load/step.hpp"
 #include "libperf/load/template.hpp"
 
 namespace perf::load {
@@ -32,6 +33,9 @@ struct Iteration {
   TimePoint intended{};      // of the next request
   TimePoint ready{};         // when the loop got to it
 
+  // The step whose request stands in http_request or redis_command and never changes: a loop over
+  // one constant step renders it once.
+  const Step* prepared = nullptr;
   backends::HttpRequest http_request;
   backends::HttpReply http_reply;
   backends::SqlReply sql_reply;

@@ -33,6 +33,12 @@ bool WantsBody(const Step& step) {
                      [](const Capture& capture) { return capture.header.empty(); });
 }
 
+bool IsConstant(const HttpStep& http) {
+  return http.path.IsConstant() && (!http.body || http.body->IsConstant()) && !http.json &&
+         std::all_of(http.headers.begin(), http.headers.end(),
+                     [](const auto& header) { return header.second.IsConstant(); });
+}
+
 bool WantsHeaders(const Step& step) {
   return !step.expect.headers.empty() ||
          std::any_of(step.captures.begin(), step.captures.end(),
@@ -44,6 +50,7 @@ bool WantsHeaders(const Step& step) {
 const backends::HttpRequest& FlowRunner::Prepare(const Step& step, const HttpStep& http,
                                                  Iteration& it) {
   backends::HttpRequest& request = it.http_request;
+  if (it.prepared == &step) return request;
   request.method = http.method;
   http.path.Render(it.scope, request.target);
   request.headers.resize(http.headers.size());
@@ -62,6 +69,7 @@ const backends::HttpRequest& FlowRunner::Prepare(const Step& step, const HttpSte
   if (targets_[http.target]->Spec().traceparent) {
     request.headers.emplace_back("traceparent", TraceParent(it.random));
   }
+  it.prepared = IsConstant(http) && !targets_[http.target]->Spec().traceparent ? &step : nullptr;
   request.keep_body = WantsBody(step);
   request.keep_headers = WantsHeaders(step);
   return request;
@@ -79,6 +87,8 @@ void FlowRunner::Prepare(const SqlStep& sql, Iteration& it) {
 const backends::RedisCommand& FlowRunner::Prepare(const Step& step, const RedisStep& redis,
                                                   Iteration& it) {
   backends::RedisCommand& command = it.redis_command;
+  if (it.prepared == &step) return command;
+  it.prepared = redis.constant ? &step : nullptr;
   command.words.resize(redis.words.size());
   for (std::size_t i = 0; i < redis.words.size(); ++i) {
     redis.words[i].Render(it.scope, command.words[i]);
