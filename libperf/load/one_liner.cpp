@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "libperf/base/error.hpp"
 #include "libperf/base/json.hpp"
 #include "libperf/base/units.hpp"
@@ -125,11 +127,14 @@ std::string ScenarioText(const OneLiner& line) {
   }
   std::string text =
       "scenario: one-liner\n" + TargetText(line, base) + StepText(line, path) + LoadText(line);
-  if (!line.thresholds.empty()) {
-    text += "thresholds:\n";
-    for (const std::string& threshold : line.thresholds)
-      text += fmt::format("  - {}\n", Quoted(threshold));
-  }
+  text += "thresholds:\n";
+  for (const std::string& threshold : line.thresholds)
+    text += fmt::format("  - {}\n", Quoted(threshold));
+  // A server that answers nothing but errors must not pass for want of a threshold.
+  const bool about_errors = std::any_of(
+      line.thresholds.begin(), line.thresholds.end(),
+      [](const std::string& threshold) { return threshold.find("errors") != std::string::npos; });
+  if (!about_errors) text += "  - \"errors: rate < 1%\"\n";
   return text;
 }
 
