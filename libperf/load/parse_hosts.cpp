@@ -117,17 +117,20 @@ std::vector<std::string> PostgresHosts(std::string_view conninfo) {
     throw ConfigError("a postgres target needs postgresql://…, key=value pairs, or \"private\"");
   }
   Settings settings = uri ? ReadUri(conninfo) : ConninfoReader(conninfo).Read();
+  // libpq takes what the text does not say from the environment.
+  const auto from_environment = [](const char* variable) {
+    const char* value = std::getenv(variable);
+    return std::string(value ? value : "");
+  };
+  if (settings["service"].empty()) settings["service"] = from_environment("PGSERVICE");
   if (!settings["service"].empty()) {
-    throw ConfigError("'service' hides which host is meant: name the host itself");
+    throw ConfigError("'service' (or PGSERVICE) hides which host is meant: name the host itself");
   }
+  if (settings["hostaddr"].empty()) settings["hostaddr"] = from_environment("PGHOSTADDR");
+  if (settings["host"].empty()) settings["host"] = from_environment("PGHOST");
   std::vector<std::string> hosts;
   AddHosts(settings["host"], hosts);
   AddHosts(settings["hostaddr"], hosts);
-  if (settings["host"].empty() && settings["hostaddr"].empty()) {
-    for (const char* variable : {"PGHOST", "PGHOSTADDR"}) {
-      if (const char* value = std::getenv(variable)) AddHosts(value, hosts);
-    }
-  }
   return hosts;
 }
 

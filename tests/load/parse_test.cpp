@@ -316,6 +316,14 @@ TEST_CASE("parse: a conninfo without a host leads where PGHOST says") {
   REQUIRE(setenv("PGHOST", "/run/postgresql", 1) == 0);
   const std::string none = FirstError(text);
   REQUIRE(unsetenv("PGHOST") == 0);
+  REQUIRE(setenv("PGHOSTADDR", "192.0.2.1", 1) == 0);
+  const std::string address = FirstError(text);
+  REQUIRE(unsetenv("PGHOSTADDR") == 0);
+  REQUIRE(setenv("PGSERVICE", "prod", 1) == 0);
+  const std::string service = FirstError(text);
+  REQUIRE(unsetenv("PGSERVICE") == 0);
+  CHECK(address.find("'192.0.2.1'") != std::string::npos);
+  CHECK(service.find("PGSERVICE") != std::string::npos);
   CHECK(error.find("'far.example'") != std::string::npos);
   CHECK(none.empty());
 }
