@@ -101,13 +101,15 @@ RequestReader::State RequestReader::Read(std::string_view buffer) {
 
 RequestReader::State RequestReader::ReadHead(std::string_view buffer) {
   // RFC 9112, 2.2: an empty line before the request line is a habit of old clients.
-  if (scanned_ == 0)
+  if (scanned_ <= position_)
     while (buffer.substr(position_).starts_with(kLineEnd)) position_ += kLineEnd.size();
   const std::string_view window = buffer.substr(0, position_ + kMaxServedHead);
   const auto end = window.find(kHeadEnd, std::max(position_, scanned_));
   if (end == std::string_view::npos) {
     if (window.size() - position_ >= kMaxServedHead) return Bad(431);
-    scanned_ = window.size() < kHeadEnd.size() ? 0 : window.size() - kHeadEnd.size() + 1;
+    // An end may lie across the border of what is here.
+    const std::size_t tail = std::min(window.size(), kHeadEnd.size() - 1);
+    scanned_ = std::max(position_, window.size() - tail);
     return state_;
   }
   std::string_view head = window.substr(position_, end + kLineEnd.size() - position_);

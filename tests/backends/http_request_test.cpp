@@ -55,6 +55,17 @@ TEST_CASE("http request: chunks are joined, extensions and trailers dropped") {
   }
 }
 
+TEST_CASE("http request: empty lines before it are skipped, wherever they are cut") {
+  const std::string text = "\r\n\r\n\r\nGET /x HTTP/1.1\r\nHost: a\r\n\r\n";
+  RequestReader reader;
+  for (std::size_t end = 1; end < text.size(); ++end) {
+    CAPTURE(end);
+    REQUIRE(reader.Read(std::string_view(text).substr(0, end)) == State::kHead);
+  }
+  REQUIRE(reader.Read(text) == State::kDone);
+  CHECK(reader.Request().path == "/x");
+}
+
 TEST_CASE("http request: whether the connection stays") {
   const auto keeps = [](std::string_view text) {
     RequestReader reader;
