@@ -237,6 +237,7 @@ std::string Sentence(const YAML::ParserException& error, const Place& place) {
       {"end of map not found", " (check the indentation)"},
       {"end of sequence not found", " (check the indentation)"},
       {"end of map flow not found", " (a '}' is missing)"},
+      {"illegal EOF in scalar", " (a quote before it is not closed)"},
       {"end of sequence flow not found", " (a ']' is missing)"},
   };
   std::string message = error.msg == "bad file" ? "nested too deep" : error.msg;

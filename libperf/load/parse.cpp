@@ -123,6 +123,24 @@ void ParseRoot(ParseContext& context, const Node& node) {
   }
 }
 
+// Only under `vars` is any name allowed: a misspelt one would be set and never be used.
+void CheckSetName(std::string_view path, const config::Node& root,
+                  config::Diagnostics& diagnostics) {
+  constexpr std::string_view kVars = "vars.";
+  if (!path.starts_with(kVars)) return;
+  const std::string_view name =
+      path.substr(kVars.size(), path.find('.', kVars.size()) - kVars.size());
+  const config::Node* vars = root.Find("vars");
+  std::vector<std::string_view> known;
+  if (vars != nullptr) {
+    for (const auto& entry : vars->Entries()) known.emplace_back(entry.key);
+  }
+  if (std::find(known.begin(), known.end(), name) != known.end()) return;
+  diagnostics.ErrorWithSuggestion(
+      config::Place{(vars != nullptr ? vars : &root)->At().source, 0, 0},
+      fmt::format("--set {}: the scenario has no such variable", Excerpt(path, 200)), name, known);
+}
+
 }  // namespace
 
 std::optional<Scenario> ParseScenario(const ParseOptions& options,
@@ -142,6 +160,7 @@ std::optional<Scenario> ParseScenario(const ParseOptions& options,
     config::ApplyProfile(document, options.profile, kScales, diagnostics, options.files);
   }
   for (const auto& [path, value] : options.sets) {
+    CheckSetName(path, document.root, diagnostics);
     config::Overlay(document, path, value, diagnostics, options.files);
   }
   Scenario scenario;

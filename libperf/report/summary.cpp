@@ -115,12 +115,12 @@ void AppendFailures(std::string& out, const load::Result& result, const Style& s
 void AppendGenerator(std::string& out, const load::Result& result, const Style& style) {
   const load::Generator& own = result.generator;
   out += style.Bold("generator  ");
-  out += fmt::format(
-      "lag p50 {}, p99 {}; cpu {:.0f} % of {} thread{}, {:.1f} µs per request\n"
-      "           memory {}; the machine stood still for {:.0f} ms\n",
-      FormatMs(result.total.schedule_lag.p50), FormatMs(result.total.schedule_lag.p99),
-      own.cpu_percent, own.threads, own.threads == 1 ? "" : "s", own.cpu_us_per_op,
-      FormatBytes(own.rss_max_bytes), own.stalled_ms);
+  out += fmt::format("lag p50 {}, p99 {}; the machine stood still for {:.0f} ms\n",
+                     FormatMs(result.total.schedule_lag.p50),
+                     FormatMs(result.total.schedule_lag.p99), own.stalled_ms);
+  out += fmt::format("           cpu {:.0f} % of {} thread{}, {:.1f} µs per request; memory {}\n",
+                     own.cpu_percent, own.threads, own.threads == 1 ? "" : "s", own.cpu_us_per_op,
+                     FormatBytes(own.rss_max_bytes));
   if (result.target_rate > 0) {
     out += style.Bold("rate       ");
     out += fmt::format("{:.2f}/s achieved of {:.2f}/s asked for\n", result.achieved_rate,
