@@ -74,7 +74,10 @@ struct EventLoop::Parts {
   TimePoint started = Clock::now();
 
   TimePoint NextInstant() {
-    TimePoint next = std::min(pacer_at, wheel.NextTick());
+    const TimePoint tick = wheel.NextTick();
+    // After CancelAll nothing is waited for, whatever its instant.
+    if (cancelled && (!sleepers.empty() || tick != TimePoint::max())) return TimePoint::min();
+    TimePoint next = std::min(pacer_at, tick);
     if (!sleepers.empty()) next = std::min(next, sleepers.top().at);
     return next;
   }
@@ -133,7 +136,7 @@ void EventLoop::Post(std::function<void()> work) { asio::post(context_, std::mov
 
 void EventLoop::Run() {
   Parts& parts = *parts_;
-  parts.stopped = false;
+  parts.stopped = parts.failure != nullptr;  // a task may have thrown inside of Spawn
   parts.started = Clock::now();
   bool busy = false;
   while (!parts.stopped) {

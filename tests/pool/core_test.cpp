@@ -326,9 +326,9 @@ struct Model {
     TimePoint since;
     bool alive;
   };
-  std::deque<Idle> idle;     // oldest in front
-  std::deque<int> waiting;   // oldest in front
-  std::vector<int> held;     // in use
+  std::deque<Idle> idle;    // oldest in front
+  std::deque<int> waiting;  // oldest in front
+  std::vector<int> held;    // in use
   std::size_t dialling = 0;
   bool failing = false;
 };
@@ -408,9 +408,8 @@ class Interleaving {
     const std::size_t started = core_.DialsToStart(now_);
     if (started > 0) {
       // None that nobody needs, and none in the backoff.
-      const std::size_t wanted = model_.waiting.size() > model_.dialling
-                                     ? model_.waiting.size() - model_.dialling
-                                     : 0;
+      const std::size_t wanted =
+          model_.waiting.size() > model_.dialling ? model_.waiting.size() - model_.dialling : 0;
       const std::size_t missing = limits_.min > Total() ? limits_.min - Total() : 0;
       CHECK(started <= std::max(wanted, missing));
       if (model_.failing) {
