@@ -76,7 +76,7 @@ void Engine::Run() {
   DeliverInterval(
       std::max<std::int64_t>(0, (Clock::now() - shared_.start) / std::chrono::seconds(1)));
   cpu_used_ = ThreadCpu() - cpu_before;
-  shared_.collector.LoopFinished();
+  shared_.collector.LoopFinished(index_);
 }
 
 void Engine::BeginPlannedLoads() {
@@ -187,6 +187,8 @@ Task<void> Engine::RunUser(std::size_t load, std::int64_t user) {
   for (std::int64_t count = 0; MayStart(load, it.ready); ++count) {
     it.recorded = it.ready - state.start >= spec.warmup;
     it.scope.iteration = count;
+    // What the iteration before captured is not known in this one.
+    std::fill(it.scope.values.begin(), it.scope.values.end(), Json());
     it.scope.seq = shared_.seq.fetch_add(1, std::memory_order_relaxed);
     DrawRows(it);
     const TimePoint started = it.ready;
@@ -293,7 +295,7 @@ void Engine::DeliverInterval(std::int64_t second) {
   std::unique_ptr<Interval> fresh = shared_.collector.Fresh();
   std::swap(interval_, fresh);
   flows_.RecordInto(interval_.get());
-  shared_.collector.Deliver(std::move(fresh));
+  shared_.collector.Deliver(std::move(fresh), index_);
 }
 
 Iteration& Engine::TakeIteration(std::size_t load, std::int64_t user, std::int64_t index) {

@@ -134,9 +134,11 @@ void FlowRunner::Collect(const Step& step, Iteration& it, RequestOutcome& outcom
     take(it.http_reply);
   } else if (step.action.index() == 1) {
     take(it.sql_reply);
+    outcome.timing.first_byte = {};  // known and told only for HTTP
     it.sql_reply.Clear();
   } else {
     take(it.redis_reply);
+    outcome.timing.first_byte = {};
     outcome.count = std::get<RedisStep>(step.action).pipeline;
   }
 }

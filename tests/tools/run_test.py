@@ -208,6 +208,46 @@ class Output(PerfctlCase):
         self.assertNotEqual(seen[0], seen[2])
 
 
+class Flows(PerfctlCase):
+    def test_a_capture_ends_with_its_iteration(self):
+        if not harness.has_redis():
+            self.skipTest("redis-server is not installed")
+        # The flow `show` reads the list back; its only request fails and so shows it.
+        path = self.file("stale.yaml", """
+scenario: stale
+targets:
+  kv: {kind: redis, url: private}
+flows:
+  f:
+    - choose:
+        - weight: 1
+          steps:
+            - name: take
+              redis: {target: kv, command: [ECHO, "[${iteration}]"]}
+              capture: {mine: {regex: "(.*)"}}
+        - weight: 1
+          steps:
+            - {name: none, redis: {target: kv, command: [PING]}}
+    - {name: save, redis: {target: kv, command: [RPUSH, all, "${iteration}=${mine}"]}}
+  show:
+    - name: show
+      redis: {target: kv, command: [EVAL, "return table.concat(redis.call('LRANGE', 'all', 0, -1), ',')", 0]}
+      expect: {value: never}
+load:
+  - {flow: f, users: 1, iterations: 60}
+  - {name: last, flow: show, users: 1, iterations: 1, after: f}
+""")
+        done = self.perfctl("run", path, "--json")
+        shown = [f["text"] for f in done.json["failures"] if f["step"] == "show"]
+        self.assertEqual(len(shown), 1, done.err)
+        pairs = harness.re.findall(r"(\d+)=(?:\[(\d+)\])?", shown[0])
+        self.assertGreater(len(pairs), 10)
+        self.assertTrue(any(mine == "" for _, mine in pairs))
+        self.assertTrue(any(mine != "" for _, mine in pairs))
+        for iteration, mine in pairs:
+            self.assertIn(mine, ("", iteration))
+
+
 class Files(PerfctlCase):
     def test_init_gives_a_valid_scenario(self):
         self.assert_code(self.perfctl("init", "first.yaml"), 0)
