@@ -14,6 +14,8 @@
 #if HIREDIS_MAJOR >= 1 && __has_include(<hiredis/hiredis_ssl.h>)
 #define PERF_HIREDIS_TLS 1
 #include <hiredis/hiredis_ssl.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #else
 #define PERF_HIREDIS_TLS 0
 #endif
@@ -93,15 +95,33 @@ bool HiredisStream::HasTls() noexcept { return PERF_HIREDIS_TLS != 0; }
 #if PERF_HIREDIS_TLS
 namespace {
 
-redisSSLContext* TlsContext(const std::string& server_name) {
-  redisSSLContextError error = REDIS_SSL_CTX_NONE;
-  redisInitOpenSSL();
-  redisSSLContext* const context = redisCreateSSLContext(nullptr, "/etc/ssl/certs", nullptr,
-                                                         nullptr, server_name.c_str(), &error);
-  if (context == nullptr) {
-    throw IoError(std::string("TLS to Redis: ") + redisSSLContextGetError(error));
+/// The system's authorities (or SSL_CERT_FILE and SSL_CERT_DIR), read once.
+SSL_CTX* TlsContext() {
+  static SSL_CTX* const shared = [] {
+    SSL_CTX* const context = SSL_CTX_new(TLS_client_method());
+    if (context != nullptr) {
+      SSL_CTX_set_default_verify_paths(context);
+      SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
+      SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+    }
+    return context;
+  }();
+  if (shared == nullptr) throw IoError("TLS to Redis: OpenSSL has no context");
+  return shared;
+}
+
+/// hiredis' own contexts check the chain but not the name, so the session is made here.
+SSL* StartTls(redisContext* context, const std::string& server_name) {
+  SSL* const ssl = SSL_new(TlsContext());
+  if (ssl == nullptr) throw IoError("TLS to Redis: out of memory");
+  SSL_set_tlsext_host_name(ssl, server_name.c_str());
+  X509_VERIFY_PARAM* const rules = SSL_get0_param(ssl);
+  if (X509_VERIFY_PARAM_set1_ip_asc(rules, server_name.c_str()) != 1) {
+    SSL_set1_host(ssl, server_name.c_str());
   }
-  return context;
+  if (redisInitiateSSL(context, ssl) == REDIS_OK) return ssl;  // hiredis owns it now
+  SSL_free(ssl);
+  throw IoError(std::string("TLS to Redis: ") + context->errstr);
 }
 
 /// OpenSSL writes without MSG_NOSIGNAL; the loop's thread has no use for the signal.
@@ -125,11 +145,7 @@ void HiredisStream::Attach(int fd, const std::string& server_name) {
 #if PERF_HIREDIS_TLS
   if (!server_name.empty()) {
     BlockBrokenPipe();
-    redisSSLContext* const tls = TlsContext(server_name);
-    const int result = redisInitiateSSLWithContext(context, tls);
-    redisFreeSSLContext(tls);  // the session holds a reference to what it needs
-    if (result != REDIS_OK) throw IoError(std::string("TLS to Redis: ") + context->errstr);
-    tls_ = true;
+    tls_ = StartTls(context, server_name);
   }
 #else
   if (!server_name.empty()) throw ConfigError("TLS to Redis needs hiredis >= 1.0");
@@ -142,7 +158,7 @@ bool HiredisStream::Break(std::string_view why) {
 }
 
 bool HiredisStream::Send(std::string_view bytes) {
-  if (tls_) {
+  if (tls_ != nullptr) {
     if (redisAppendFormattedCommand(context_.get(), bytes.data(), bytes.size()) != REDIS_OK) {
       write_failed_ = true;
     }
@@ -160,7 +176,7 @@ bool HiredisStream::Send(std::string_view bytes) {
 }
 
 bool HiredisStream::Flush() {
-  if (tls_) {
+  if (tls_ != nullptr) {
     int done = 0;
     if (!write_failed_ && redisBufferWrite(context_.get(), &done) != REDIS_OK) write_failed_ = true;
     return write_failed_ || done != 0;
@@ -180,13 +196,20 @@ bool HiredisStream::Flush() {
 
 bool HiredisStream::WantsRead() const noexcept {
   pollfd entry{context_->fd, POLLOUT, 0};
-  return tls_ && ::poll(&entry, 1, 0) > 0;
+  return tls_ != nullptr && ::poll(&entry, 1, 0) > 0;
 }
 
 bool HiredisStream::Fill() {
   if (redisBufferRead(context_.get()) == REDIS_OK) return true;
-  return Break(context_->err == REDIS_ERR_EOF ? "the server closed the connection"
-                                              : context_->errstr);
+  if (context_->err == REDIS_ERR_EOF) return Break("the server closed the connection");
+#if PERF_HIREDIS_TLS
+  // hiredis says "Success" for a certificate that was refused.
+  const long verdict = tls_ != nullptr ? SSL_get_verify_result(tls_) : X509_V_OK;
+  if (verdict != X509_V_OK) {
+    return Break(std::string("TLS: ") + X509_verify_cert_error_string(verdict));
+  }
+#endif
+  return Break(context_->errstr);
 }
 
 HiredisStream::Step HiredisStream::Next() {

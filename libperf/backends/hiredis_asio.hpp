@@ -10,6 +10,7 @@
 
 struct redisContext;
 struct redisReadTask;
+struct ssl_st;
 
 namespace perf::backends {
 
@@ -66,7 +67,7 @@ class HiredisStream {
   std::string error_reply_;
   Json value_;
   bool keep_ = false;
-  bool tls_ = false;
+  ssl_st* tls_ = nullptr;  // owned by the context; null without TLS
   bool write_failed_ = false;
 };
 

@@ -277,6 +277,9 @@ Connector::Connector(EventLoop& loop, const RedisConfig& config) : loop_(loop) {
     if (!user.empty()) auth.words.push_back(user);
     auth.words.push_back(password);
     greeting_.push_back(std::move(auth));
+  } else if (!server_name_.empty()) {
+    // The handshake goes along with the first command, and belongs to the dial.
+    greeting_.emplace_back().words = {"PING"};
   }
   if (const std::int64_t database = Database(url); database != 0) {
     RedisCommand select;
