@@ -25,9 +25,10 @@ class PERF_EXPORT Collector {
 
   /// An empty interval to record into.
   std::unique_ptr<Interval> Fresh();
-  void Deliver(std::unique_ptr<Interval> interval);
+  /// What loop number `loop` saw in `interval->second`; each loop's seconds rise.
+  void Deliver(std::unique_ptr<Interval> interval, std::size_t loop);
   /// This loop delivers nothing more.
-  void LoopFinished();
+  void LoopFinished(std::size_t loop);
 
   /// The next whole second, merged over the loops; nothing when the deadline passes first or
   /// when all loops have finished and everything was taken.
@@ -37,19 +38,16 @@ class PERF_EXPORT Collector {
   bool Exhausted() const;
 
  private:
-  struct Pending {
-    std::unique_ptr<Interval> merged;
-    std::size_t delivered = 0;
-  };
   bool Ready() const;
+  bool AllFinished() const;
 
   const Scenario& scenario_;
-  const std::size_t loops_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::map<std::int64_t, Pending> pending_;
+  std::map<std::int64_t, std::unique_ptr<Interval>> pending_;  // merged, by second
   std::vector<std::unique_ptr<Interval>> unused_;
-  std::size_t finished_ = 0;
+  std::vector<std::int64_t> reached_;  // by loop: the last second delivered; kFinished at its end
+  std::int64_t taken_ = -1;            // the last second taken out
 };
 
 }  // namespace perf::load

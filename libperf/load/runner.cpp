@@ -159,7 +159,7 @@ void Session::Load() {
         } catch (...) {
           failures_[i] = std::current_exception();
           for (auto& engine : engines_) engine->EndEarly(Duration::zero());
-          shared_->collector.LoopFinished();
+          shared_->collector.LoopFinished(i);
         }
       });
     }
