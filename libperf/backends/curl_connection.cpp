@@ -97,6 +97,12 @@ bool CurlConnection::TakeHeader(std::string_view line) {
     bad_head_ = "a bad or contradicting Content-Length";
     return false;
   }
+  // Of a list, such as "x, close", curl 8.14 reads the first word only.
+  if (name.size() == 10 && EqualsIgnoreCase(name, "connection") && !closes_ &&
+      ToLower(line.substr(colon + 1)).find("close") != std::string::npos) {
+    closes_ = true;
+    curl_easy_setopt(easy_, CURLOPT_FORBID_REUSE, 1L);
+  }
   if (request_->keep_headers) reply.headers.emplace_back(name, Trim(line.substr(colon + 1)));
   return true;
 }
@@ -180,6 +186,7 @@ bool CurlConnection::Begin(const HttpRequest& request, HttpReply& reply, Deadlin
   head_ended_ = false;
   length_.reset();
   bad_head_ = nullptr;
+  if (std::exchange(closes_, false)) curl_easy_setopt(easy_, CURLOPT_FORBID_REUSE, 0L);
   error_[0] = '\0';
   SetRequest(request);
   running_ = target_->multi->Start(easy_, *this);
@@ -216,8 +223,8 @@ void CurlConnection::End() {
   } else if (result_ == CURLE_OPERATION_TIMEDOUT) {
     TellTimeout(begun_us != 0);
   } else {
-    const char* text = error_[0] != '\0' ? error_.data() : curl_easy_strerror(result_);
-    FailReply(reply, KindOf(result_), bad_head_ != nullptr ? bad_head_ : text);
+    const std::string text = CurlErrorText(easy_, result_, error_.data());
+    FailReply(reply, KindOf(result_), bad_head_ != nullptr ? std::string_view(bad_head_) : text);
   }
 }
 

@@ -92,6 +92,7 @@ class CurlConnection final : public HttpConnection, private CurlTransfer {
   CURLcode result_ = CURLE_OK;
   bool running_ = false;
   bool usable_ = true;
+  bool closes_ = false;  // the server said so: the handle forbids to use its connection again
   std::size_t head_bytes_ = 0;
   unsigned fields_ = 0;
   bool head_ended_ = false;

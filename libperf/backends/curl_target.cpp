@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <new>
+#include <system_error>
 #include <utility>
 
 #include "libperf/base/error.hpp"
@@ -88,6 +89,17 @@ CURL* CurlTarget::MakeEasy(char* error_buffer) {
   SetText(easy, CURLOPT_SSLKEY, config.key_file);
   SetText(easy, CURLOPT_UNIX_SOCKET_PATH, config.unix_socket);
   return easy;
+}
+
+std::string CurlErrorText(CURL* easy, CURLcode result, const char* error_buffer) {
+  std::string text = error_buffer[0] != '\0' ? error_buffer : curl_easy_strerror(result);
+  long reason = 0;  // since curl 8 "Could not connect to server" may be all that the text says
+  if (result == CURLE_COULDNT_CONNECT &&
+      curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &reason) == CURLE_OK && reason != 0) {
+    const std::string words = std::system_category().message(static_cast<int>(reason));
+    if (text.find(words) == std::string::npos) text += ": " + words;
+  }
+  return text;
 }
 
 }  // namespace perf::backends

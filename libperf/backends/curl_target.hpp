@@ -32,4 +32,7 @@ struct CurlTarget {
   bool whole_url = false;  // a proxy that does not tunnel is asked for whole URLs
 };
 
+/// What went wrong in words, with the system's reason where this libcurl leaves it out.
+std::string CurlErrorText(CURL* easy, CURLcode result, const char* error_buffer);
+
 }  // namespace perf::backends

@@ -44,9 +44,7 @@ class CurlProbe final : private CurlTransfer {
     const bool late = result_ == CURLE_OPERATION_TIMEDOUT;
     failure.kind = ErrorKind::kConnect;
     failure.text = "connect to " + target_->url + ": " +
-                   (late                ? "timed out"
-                    : error_[0] != '\0' ? error_.data()
-                                        : curl_easy_strerror(result_));
+                   (late ? "timed out" : CurlErrorText(easy_, result_, error_.data()));
   }
 
  private:

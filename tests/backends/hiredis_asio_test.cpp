@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <doctest/doctest.h>
+#include <hiredis/hiredis.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -91,6 +92,7 @@ TEST_CASE("redis: garbage, half replies, stray replies and servers of no use") {
       {"stall", "$10\r\nabc", false, ErrorKind::kTimeout, false, "timed out"},
       {"length", "$-7\r\n", false, ErrorKind::kProtocol, false, ""},
       {"huge", "*2000000000\r\n", false, ErrorKind::kProtocol, false, ""},
+#if HIREDIS_MAJOR < 1  // later ones read replies of any depth
       {"deep",
        [] {
          std::string text;
@@ -98,6 +100,7 @@ TEST_CASE("redis: garbage, half replies, stray replies and servers of no use") {
          return text + ":1\r\n";
        }(),
        false, ErrorKind::kProtocol, false, ""},
+#endif
       {"stray", "$1\r\na\r\n$1\r\nb\r\n", false, ErrorKind::kNone, false, ""},
       {"fine", "$1\r\na\r\n", false, ErrorKind::kNone, true, ""},
       {"loading", "-LOADING Redis is loading\r\n", false, ErrorKind::kStatus, false, "LOADING"},
