@@ -107,13 +107,20 @@ bool CurlConnection::TakeHeader(std::string_view line) {
   return true;
 }
 
+bool CurlConnection::IsError() const noexcept {
+  long status = 0;
+  curl_easy_getinfo(easy_, CURLINFO_RESPONSE_CODE, &status);
+  return status >= 400;
+}
+
 std::size_t CurlConnection::OnBody(char* data, std::size_t, std::size_t size, void* self) {
   auto& connection = *static_cast<CurlConnection*>(self);
   HttpReply& reply = *connection.reply_;
   if (reply.timing.first_byte == TimePoint{}) reply.timing.first_byte = Clock::now();
   reply.body_bytes += size;
-  const std::uint64_t max_kept = connection.target_->config.max_body_kept;
-  if (connection.request_->keep_body && reply.body.size() < max_kept) {
+  const std::uint64_t max_kept =
+      connection.request_->keep_body ? connection.target_->config.max_body_kept : kErrorBodyKept;
+  if ((connection.request_->keep_body || connection.IsError()) && reply.body.size() < max_kept) {
     const std::uint64_t room = max_kept - reply.body.size();
     reply.body.append(data, static_cast<std::size_t>(std::min<std::uint64_t>(room, size)));
   }

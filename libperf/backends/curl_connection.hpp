@@ -69,6 +69,7 @@ class CurlConnection final : public HttpConnection, private CurlTransfer {
     ~Exchanging() { self.Stop(); }
   };
 
+  bool IsError() const noexcept;
   static std::size_t OnHeader(char* data, std::size_t, std::size_t size, void* self);
   static std::size_t OnBody(char* data, std::size_t, std::size_t size, void* self);
 

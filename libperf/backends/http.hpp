@@ -18,6 +18,9 @@ namespace perf::backends {
 
 using HttpHeader = std::pair<std::string, std::string>;
 
+/// So much of an error's body is always kept, to show what came back.
+inline constexpr std::uint64_t kErrorBodyKept = 512;
+
 /// One request; reused by its owner, so that a steady load allocates nothing.
 struct HttpRequest {
   std::string method = "GET";
@@ -25,7 +28,8 @@ struct HttpRequest {
   std::vector<HttpHeader>
       headers;  // beside Host, Content-Length, User-Agent, which the client adds
   std::string body;
-  /// Whether the reply's body and headers are wanted; where not, they are read and dropped.
+  /// Whether the reply's body and headers are wanted; where not, they are read and dropped, but
+  /// for the first kErrorBodyKept bytes of a body with a status from 400 on.
   bool keep_body = false;
   bool keep_headers = false;
 };

@@ -154,8 +154,10 @@ std::size_t Http1Parser::FeedBody(std::string_view bytes) {
   const std::size_t used =
       to_end ? bytes.size()
              : static_cast<std::size_t>(std::min<std::uint64_t>(left_, bytes.size()));
-  if (sink_.body != nullptr && sink_.body->size() < sink_.max_body) {
-    const auto room = sink_.max_body - sink_.body->size();
+  const std::uint64_t most =
+      status_ >= 400 ? std::max(sink_.max_body, sink_.max_error_body) : sink_.max_body;
+  if (sink_.body != nullptr && sink_.body->size() < most) {
+    const auto room = most - sink_.body->size();
     sink_.body->append(bytes.data(), static_cast<std::size_t>(std::min<std::uint64_t>(room, used)));
   }
   body_bytes_ += used;

@@ -37,7 +37,8 @@ class PERF_EXPORT Http1Parser {
   struct Sink {
     std::vector<std::pair<std::string, std::string>>* fields = nullptr;  // trailers too
     std::string* body = nullptr;
-    std::uint64_t max_body = 0;  // bytes of `body` kept; the rest is counted only
+    std::uint64_t max_body = 0;        // bytes of `body` kept; the rest is counted only
+    std::uint64_t max_error_body = 0;  // the same for statuses from 400 on, where it is more
   };
 
   explicit Http1Parser(Http1Limits limits = {}) noexcept : limits_(limits) {}

@@ -217,8 +217,9 @@ bool NativeConnection::Begin(const HttpRequest& request, HttpReply& reply, Deadl
   blocked_ = timed_out_ = false;
   Http1Parser::Sink sink;
   if (request.keep_headers) sink.fields = &reply.headers;
-  if (request.keep_body) sink.body = &reply.body;
-  sink.max_body = shared_->config.max_body_kept;
+  sink.body = &reply.body;
+  sink.max_body = request.keep_body ? shared_->config.max_body_kept : 0;
+  sink.max_error_body = kErrorBodyKept;
   parser_.Start(request.method == "HEAD", sink);
   alarm_.Arm(deadline);
   return true;

@@ -128,8 +128,11 @@ void Session::ProbeTargets() {
   for (std::size_t i = 0; i < failures.size(); ++i) {
     if (!failures[i]) continue;
     if (!text.empty()) text += '\n';
-    text += fmt::format("target {} is unreachable: {}", scenario_.targets[i].name,
-                        MaskSecrets(failures[i].text));
+    std::string why = MaskSecrets(failures[i].text);
+    // libpq lays its messages out for a terminal.
+    std::replace_if(why.begin(), why.end(), [](char c) { return c == '\n' || c == '\t'; }, ' ');
+    text += fmt::format("target {} ({}) is unreachable: {}", scenario_.targets[i].name,
+                        MaskSecrets(urls_[i]), why);
   }
   if (!text.empty()) throw UnreachableError(text);
 }

@@ -76,6 +76,18 @@ backends::ConnectionPool::Dial TargetRuntime::MakeDial() {
   return {};
 }
 
+/// A port that accepts is not yet a Redis that answers: the dial of a server without a password
+/// exchanges nothing.
+Task<backends::Failure> TargetRuntime::Ping(Deadline deadline) {
+  backends::ConnectionPool::Acquired acquired = co_await pool_->Borrow(Clock::now());
+  if (acquired.failure) co_return acquired.failure;
+  backends::RedisCommand command;
+  backends::RedisReply reply;
+  command.words = {"PING"};
+  co_await acquired.loan.As<backends::RedisConnection>().Execute(command, reply, deadline);
+  co_return reply.failure;
+}
+
 Task<backends::Failure> TargetRuntime::Probe(Deadline deadline) {
   backends::Failure failure;
   if (http_) {
@@ -83,6 +95,7 @@ Task<backends::Failure> TargetRuntime::Probe(Deadline deadline) {
     if (failure) co_return failure;
   }
   failure = co_await pool_->Probe(deadline);
+  if (!failure && redis_) failure = co_await Ping(deadline);
   co_return failure;
 }
 

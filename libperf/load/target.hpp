@@ -34,6 +34,7 @@ class PERF_EXPORT TargetRuntime {
  private:
   void MakeConnector(backends::EventLoop& loop, const std::string& url);
   backends::ConnectionPool::Dial MakeDial();
+  Task<backends::Failure> Ping(Deadline deadline);
 
   const TargetSpec& spec_;
   std::unique_ptr<backends::HttpConnector> http_;

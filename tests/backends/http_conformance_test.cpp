@@ -127,6 +127,17 @@ TEST_CASE_TEMPLATE("http: body and headers that nobody wants are counted and dro
   CHECK(reply.headers.empty());
 }
 
+TEST_CASE_TEMPLATE("http: the begin of an error's body is kept unasked", Client, BOTH_CLIENTS) {
+  const std::string body(2000, 'e');
+  EvilServer server(
+      Always("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2000\r\n\r\n" + body));
+  HttpUser user(ConfigFor<Client>(server));
+  const HttpReply reply = user.Get();
+  CHECK(reply.status == 503);
+  CHECK(reply.body_bytes == body.size());
+  CHECK(reply.body == body.substr(0, kErrorBodyKept));
+}
+
 TEST_CASE_TEMPLATE("http: what is sent", Client, BOTH_CLIENTS) {
   EvilServer server([](Peer& peer) {
     while (peer.ReadRequest()) {

@@ -2,6 +2,7 @@
 """Every exit code of the contract that `perfctl run` and its one-liners can give, from the real binary."""
 import os
 import signal
+import socket
 import unittest
 
 import harness
@@ -72,6 +73,17 @@ class ExitCodes(PerfctlCase):
                     self.assertLess(done.took, 3)
                     self.assertIn("target", done.err)
                     self.assertIn("refused", done.err.lower())
+
+    def test_69_a_port_that_accepts_and_says_nothing(self):
+        with socket.socket() as silent:
+            silent.bind(("127.0.0.1", 0))
+            silent.listen(16)
+            port = silent.getsockname()[1]
+            for args in (["redis", f"redis://127.0.0.1:{port}"], ["sql", f"postgres://postgres@127.0.0.1:{port}/postgres"]):
+                with self.subTest(args=args):
+                    done = self.perfctl(*args, *QUICK)
+                    self.assert_code(done, 69)
+                    self.assertLess(done.took, 3.5)  # the contract's 3 s, and the start of the program
 
     def test_70_internal(self):
         # No file descriptor is left for the event loop: nothing that the user's input could mend.
