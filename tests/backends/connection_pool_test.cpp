@@ -83,7 +83,7 @@ void RunToEnd(FakeTarget& target, Task<void> task) {
 
 TEST_CASE("connection pool: an idle one is given at once and comes back by itself") {
   FakeTarget target;
-  ConnectionPool pool(target.loop, Named({.max = 2}), target.Dialler());
+  ConnectionPool tested(target.loop, Named({.max = 2}), target.Dialler());
   RunToEnd(target, [](FakeTarget& t, ConnectionPool& pool) -> Task<void> {
     const TimePoint before = Clock::now();
     {
@@ -103,8 +103,8 @@ TEST_CASE("connection pool: an idle one is given at once and comes back by itsel
     CHECK(!again.loan);
     moved = Loan();  // returns what it held
     CHECK(pool.Core().Now().idle == 1);
-  }(target, pool));
-  pool.CloseIdle();
+  }(target, tested));
+  tested.CloseIdle();
   CHECK(target.living == 0);
 }
 
@@ -112,7 +112,7 @@ TEST_CASE("connection pool: the acquire timeout says what the pool was busy with
   FakeTarget target;
   ConnectionPool::Options options = Named({.max = 1});
   options.acquire_timeout = 20ms;
-  ConnectionPool pool(target.loop, options, target.Dialler());
+  ConnectionPool tested(target.loop, options, target.Dialler());
   RunToEnd(target, [](ConnectionPool& pool) -> Task<void> {
     ConnectionPool::Acquired held = co_await pool.Borrow(Clock::now());
     REQUIRE(held.loan);
@@ -125,14 +125,14 @@ TEST_CASE("connection pool: the acquire timeout says what the pool was busy with
           "no connection of pool db came free within 20 ms (in use 1, idle 0, dialling 0, "
           "waiting 1, max 1)");
     CHECK(pool.Core().Now().waiting == 0);
-  }(pool));
+  }(tested));
 }
 
 TEST_CASE("connection pool: while the target is down borrowers fail at once, without a dial") {
   FakeTarget target;
   target.up = false;
   ConnectionPool::Options options = Named({.max = 4, .backoff_first = 1h, .backoff_most = 1h});
-  ConnectionPool pool(target.loop, options, target.Dialler());
+  ConnectionPool tested(target.loop, options, target.Dialler());
   RunToEnd(target, [](FakeTarget& t, ConnectionPool& pool) -> Task<void> {
     for (int i = 0; i < 5; ++i) {
       ConnectionPool::Acquired none = co_await pool.Borrow(Clock::now());
@@ -141,15 +141,15 @@ TEST_CASE("connection pool: while the target is down borrowers fail at once, wit
       CHECK(none.failure.text == "connection refused");
     }
     CHECK(t.dials == 1);
-  }(target, pool));
+  }(target, tested));
 }
 
 TEST_CASE("connection pool: a dial that fails inside of the borrow is no trap") {
   FakeTarget target;
   target.up = false;
   target.takes = 0ms;
-  ConnectionPool pool(target.loop, Named({.max = 4, .backoff_first = 1ms, .backoff_most = 1ms}),
-                      target.Dialler());
+  ConnectionPool tested(target.loop, Named({.max = 4, .backoff_first = 1ms, .backoff_most = 1ms}),
+                        target.Dialler());
   RunToEnd(target, [](FakeTarget& t, ConnectionPool& pool) -> Task<void> {
     ConnectionPool::Acquired none = co_await pool.Borrow(Clock::now());
     CHECK(none.failure.kind == ErrorKind::kConnect);
@@ -157,14 +157,14 @@ TEST_CASE("connection pool: a dial that fails inside of the borrow is no trap") 
     co_await t.loop.SleepUntil(pool.RetryAt());
     ConnectionPool::Acquired some = co_await pool.Borrow(Clock::now());
     CHECK(some.loan);
-  }(target, pool));
+  }(target, tested));
 }
 
 TEST_CASE("connection pool: who waits behind a failed dial is served by a later one") {
   FakeTarget target;
   ConnectionPool::Options options = Named({.max = 2, .backoff_first = 5ms, .backoff_most = 5ms});
   options.acquire_timeout = 20s;
-  ConnectionPool pool(target.loop, options, target.Dialler());
+  ConnectionPool tested(target.loop, options, target.Dialler());
   RunToEnd(target, [](FakeTarget& t, ConnectionPool& pool) -> Task<void> {
     ConnectionPool::Acquired held = co_await pool.Borrow(Clock::now());
     REQUIRE(held.loan);
@@ -179,7 +179,7 @@ TEST_CASE("connection pool: who waits behind a failed dial is served by a later 
     CHECK(held.loan);
     CHECK(t.dials >= 3);
     CHECK(pool.Core().Totals().dial_failures >= 1);
-  }(target, pool));
+  }(target, tested));
 }
 
 TEST_CASE("connection pool: a dial has the pool's own deadline, and outlives its borrower") {
@@ -188,7 +188,7 @@ TEST_CASE("connection pool: a dial has the pool's own deadline, and outlives its
   ConnectionPool::Options options = Named({.max = 1});
   options.acquire_timeout = 1ms;
   options.connect_timeout = 1h;
-  ConnectionPool pool(target.loop, options, target.Dialler());
+  ConnectionPool tested(target.loop, options, target.Dialler());
   RunToEnd(target, [](FakeTarget& t, ConnectionPool& pool) -> Task<void> {
     ConnectionPool::Acquired none = co_await pool.Borrow(Clock::now());
     CHECK(none.failure.kind == ErrorKind::kTimeout);
@@ -199,12 +199,12 @@ TEST_CASE("connection pool: a dial has the pool's own deadline, and outlives its
     ConnectionPool::Acquired some = co_await pool.Borrow(Clock::now());
     CHECK(some.loan);
     CHECK(t.dials == 1);
-  }(target, pool));
+  }(target, tested));
 }
 
 TEST_CASE("connection pool: a lost connection is replaced for those who wait") {
   FakeTarget target;
-  ConnectionPool pool(target.loop, Named({.max = 1}), target.Dialler());
+  ConnectionPool tested(target.loop, Named({.max = 1}), target.Dialler());
   RunToEnd(target, [](FakeTarget& t, ConnectionPool& pool) -> Task<void> {
     std::optional<ConnectionPool::Acquired> held(co_await pool.Borrow(Clock::now()));
     const auto lose = [](FakeTarget& fake, std::optional<ConnectionPool::Acquired>& acquired,
@@ -221,12 +221,12 @@ TEST_CASE("connection pool: a lost connection is replaced for those who wait") {
     CHECK(t.dials == 2);
     CHECK(t.living == 1);
     CHECK(pool.Core().Totals().discarded == 1);
-  }(target, pool));
+  }(target, tested));
 }
 
 TEST_CASE("connection pool: a probe keeps its connection, or says why there is none") {
   FakeTarget target;
-  ConnectionPool pool(target.loop, Named({.max = 2}), target.Dialler());
+  ConnectionPool tested(target.loop, Named({.max = 2}), target.Dialler());
   RunToEnd(target, [](FakeTarget& t, ConnectionPool& pool) -> Task<void> {
     const Deadline deadline(Clock::now() + 10s);
     Failure fine = co_await pool.Probe(deadline);
@@ -236,24 +236,24 @@ TEST_CASE("connection pool: a probe keeps its connection, or says why there is n
     Failure refused = co_await pool.Probe(deadline);
     CHECK(refused.text == "connection refused");
     CHECK(pool.Core().Now().Total() == 1);
-  }(target, pool));
+  }(target, tested));
 }
 
 TEST_CASE("connection pool: min is dialled ahead") {
   FakeTarget target;
-  ConnectionPool pool(target.loop, Named({.min = 3, .max = 5}), target.Dialler());
+  ConnectionPool tested(target.loop, Named({.min = 3, .max = 5}), target.Dialler());
   RunToEnd(target, [](FakeTarget& t, ConnectionPool& pool) -> Task<void> {
     pool.Prefill();
     while (pool.Core().Now().idle < 3) co_await t.loop.SleepUntil(Clock::now() + 1ms);
     CHECK(t.dials == 3);
-  }(target, pool));
+  }(target, tested));
 }
 
 TEST_CASE("connection pool: CancelAll ends every wait, and nothing is dialled after it") {
   FakeTarget target;
   ConnectionPool::Options options = Named({.max = 1});
   options.acquire_timeout = 1h;
-  ConnectionPool pool(target.loop, options, target.Dialler());
+  ConnectionPool tested(target.loop, options, target.Dialler());
   RunToEnd(target, [](FakeTarget& t, ConnectionPool& pool) -> Task<void> {
     ConnectionPool::Acquired held = co_await pool.Borrow(Clock::now());
     t.loop.Post([&t] { t.loop.CancelAll(); });
@@ -265,7 +265,7 @@ TEST_CASE("connection pool: CancelAll ends every wait, and nothing is dialled af
     held.loan.As<FakeConnection>().reusable = false;
     held.loan.Return();
     CHECK(t.dials == 1);
-  }(target, pool));
+  }(target, tested));
 }
 
 namespace {
