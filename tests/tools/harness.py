@@ -18,6 +18,16 @@ PERFCTL = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 and not sys.argv
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
+def _sanitized():
+    linked = subprocess.run(["ldd", PERFCTL], capture_output=True, text=True, check=False).stdout
+    return "libasan" in linked or "libtsan" in linked
+
+
+# A sanitizer's own time and memory are not perfctl's: limits of time are wider there, those of memory are not looked at.
+SANITIZED = _sanitized()
+SLOW = 4 if SANITIZED else 1
+
+
 def has_postgres():
     roots = "/usr/lib/postgresql"
     return shutil.which("initdb") is not None or (
