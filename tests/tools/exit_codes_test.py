@@ -123,7 +123,7 @@ class ExitCodes(PerfctlCase):
 
     def test_75_more_than_the_generator_can_do(self):
         server = HttpServer(self)
-        done = self.perfctl("http", server.url, "-r", "3000000/s", "-d", "1s", "--json",
+        done = self.perfctl("http", server.url, "-r", "10000000/s", "--poisson", "-d", "1s", "--json",
                             "--threshold", "errors: rate > 99%")
         self.assert_code(done, 75)
         result = done.json
