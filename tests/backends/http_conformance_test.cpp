@@ -135,7 +135,7 @@ TEST_CASE_TEMPLATE("http: the begin of an error's body is kept unasked", Client,
   const HttpReply reply = user.Get();
   CHECK(reply.status == 503);
   CHECK(reply.body_bytes == body.size());
-  CHECK(reply.body == body.substr(0, kErrorBodyKept));
+  CHECK(reply.body == body.substr(0, backends::kErrorBodyKept));
 }
 
 TEST_CASE_TEMPLATE("http: what is sent", Client, BOTH_CLIENTS) {
