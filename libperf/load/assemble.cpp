@@ -143,7 +143,12 @@ void AssembleSections(const Scenario& scenario, const Interval& totals, const Me
   result.total = FromSum("", all);
   AddHistograms(result, "", all.requests);
   const double seconds = std::max(ToMs(span.Length()) / 1000, 1e-9);
-  const double planned = PlannedArrivals(scenario, span.from, span.to);
+  double planned = PlannedArrivals(scenario, span.from, span.to);
+  for (std::size_t i = 0; i < scenario.loads.size(); ++i) {
+    // After a load of iterations: when it began nobody could plan, so what came due counts.
+    const bool open = scenario.loads[i].kind == LoadSpec::Kind::kRate;
+    if (open && !scenario.PlannedStart(i)) planned += static_cast<double>(totals.loads[i].intended);
+  }
   if (planned > 0) {
     result.target_rate = planned / seconds;
     result.achieved_rate = arrivals / seconds;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "libperf/load/observe.hpp"
@@ -14,6 +15,27 @@ namespace {
 bool UpperBound(const Condition& condition) noexcept {
   return condition.comparison == Comparison::kLess ||
          condition.comparison == Comparison::kLessEqual;
+}
+
+/// Whether time can no longer mend it. A lower bound ("count > 1000") is reached only in time: it
+/// is judged at the end; so is "count == 5", until there are six.
+bool Lost(const Condition& condition, double observed) noexcept {
+  if (UpperBound(condition)) return !condition.Holds(observed);
+  return condition.comparison == Comparison::kEqual &&
+         condition.aggregation == Aggregation::kCount && observed > condition.limit;
+}
+
+/// Whether `value` is further on the bad side than `than`.
+bool Worse(const Condition& condition, double value, double than) noexcept {
+  if (UpperBound(condition)) return value > than;
+  if (condition.comparison == Comparison::kEqual)
+    return std::abs(value - condition.limit) > std::abs(than - condition.limit);
+  return value < than;
+}
+
+std::size_t WholeSeconds(Duration window) noexcept {
+  return static_cast<std::size_t>(
+      std::max<std::int64_t>(1, std::chrono::ceil<std::chrono::seconds>(window).count()));
 }
 
 std::string_view UnitOf(const MetricPath& path, const Condition& condition) noexcept {
@@ -47,15 +69,32 @@ void Judge::Add(const Scenario& scenario, ThresholdSpec spec, bool implicit) {
   const auto path = ResolveMetric(scenario, spec.metric, error);
   if (!path) throw ConfigError(fmt::format("threshold '{}': {}", spec.text, error.message));
   if (spec.window) {
-    const auto seconds = static_cast<std::size_t>(
-        std::max<std::int64_t>(1, std::chrono::ceil<std::chrono::seconds>(*spec.window).count()));
-    longest_window_s_ = std::max(longest_window_s_, seconds);
+    longest_window_s_ = std::max(longest_window_s_, WholeSeconds(*spec.window));
   }
   Watched watched;
   watched.spec = std::move(spec);
   watched.path = *path;
   watched.implicit = implicit;
+  Bound(watched);
   watched_.push_back(std::move(watched));
+}
+
+void Judge::Bound(Watched& watched) const {
+  const Condition& condition = watched.spec.condition;
+  const MetricType type = TypeOf(watched.path.metric);
+  const bool counted = type == MetricType::kCounter || type == MetricType::kGauge;
+  if (!counted || UpperBound(condition) || condition.limit <= 0) return;
+  watched.from = Duration::max();
+  watched.to = Duration::zero();
+  for (std::size_t i = 0; i < scenario_.loads.size(); ++i) {
+    const LoadSpec& load = scenario_.loads[i];
+    if (watched.path.load ? *watched.path.load != i
+                          : watched.path.flow && *watched.path.flow != load.flow)
+      continue;
+    const Duration start = scenario_.PlannedStart(i).value_or(Duration::zero());
+    watched.from = std::min(watched.from, start + load.warmup);
+    watched.to = std::max(watched.to, scenario_.PlannedEnd(i).value_or(Duration::max()));
+  }
 }
 
 std::optional<std::string> Judge::OnSecond(const Interval& second, const Interval& totals,
@@ -68,15 +107,12 @@ std::optional<std::string> Judge::OnSecond(const Interval& second, const Interva
   for (Watched& watched : watched_) {
     bool failed = false;
     if (watched.spec.window) {
-      const auto seconds = static_cast<std::size_t>(std::max<std::int64_t>(
-          1, std::chrono::ceil<std::chrono::seconds>(*watched.spec.window).count()));
-      if (recent_.size() >= seconds) JudgeWindow(watched, seconds);
+      JudgeLast(watched, WholeSeconds(*watched.spec.window));
       failed = watched.window_failed;
-    } else if (watched.spec.abort && UpperBound(watched.spec.condition)) {
-      // A lower bound ("count > 1000") is reached only in time; it is judged at the end.
+    } else if (watched.spec.abort) {
       const Observation seen =
           Observe(scenario_, watched.path, watched.spec.condition, totals, elapsed);
-      failed = seen.value && !watched.spec.condition.Holds(*seen.value);
+      failed = seen.value && Lost(watched.spec.condition, *seen.value);
     }
     if (failed && watched.spec.abort) {
       watched.aborted = true;
@@ -86,17 +122,22 @@ std::optional<std::string> Judge::OnSecond(const Interval& second, const Interva
   return abort;
 }
 
-void Judge::JudgeWindow(Watched& watched, std::size_t seconds) {
+void Judge::JudgeLast(Watched& watched, std::size_t seconds) {
+  if (recent_.size() < seconds) return;
+  const std::size_t from = recent_.size() - seconds;
+  const bool inside = std::chrono::seconds(recent_[from].second) >= watched.from &&
+                      std::chrono::seconds(recent_.back().second + 1) <= watched.to;
+  if (!inside) return;
   Interval window = Interval::For(scenario_);
-  const std::size_t from = recent_.size() > seconds ? recent_.size() - seconds : 0;
   for (std::size_t i = from; i < recent_.size(); ++i) window.Merge(recent_[i]);
-  const Duration length = std::chrono::seconds(recent_.size() - from);
+  JudgeWindow(watched, window, std::chrono::seconds(seconds));
+}
+
+void Judge::JudgeWindow(Watched& watched, const Interval& window, Duration length) {
   const Observation seen = Observe(scenario_, watched.path, watched.spec.condition, window, length);
   if (!seen.value) return;
   watched.samples += seen.samples;
-  const bool less = UpperBound(watched.spec.condition);
-  const bool worse =
-      !watched.worst || (less ? *seen.value > *watched.worst : *seen.value < *watched.worst);
+  const bool worse = !watched.worst || Worse(watched.spec.condition, *seen.value, *watched.worst);
   if (!watched.spec.condition.Holds(*seen.value)) {
     if (worse || !watched.window_failed) watched.worst = *seen.value;
     watched.window_failed = true;
@@ -109,9 +150,7 @@ std::vector<ThresholdResult> Judge::Results(const Interval& totals, Duration len
   std::vector<ThresholdResult> results;
   for (Watched& watched : watched_) {
     // A run shorter than the window is judged as one window.
-    if (watched.spec.window && watched.samples == 0 && !recent_.empty()) {
-      JudgeWindow(watched, recent_.size());
-    }
+    if (watched.spec.window && watched.samples == 0) JudgeWindow(watched, totals, length);
     results.push_back(Result(watched, totals, length));
   }
   return results;

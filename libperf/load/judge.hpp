@@ -37,10 +37,16 @@ class PERF_EXPORT Judge {
     bool aborted = false;
     bool window_failed = false;
     std::optional<double> worst;
+    // Windows of a lower bound lie within these (from the run's start): the warm-up, the drain and
+    // a part of a second have fewer of everything counted.
+    Duration from = Duration::zero();
+    Duration to = Duration::max();
     std::uint64_t samples = 0;
   };
   void Add(const Scenario& scenario, ThresholdSpec spec, bool implicit);
-  void JudgeWindow(Watched& watched, std::size_t seconds);
+  void Bound(Watched& watched) const;
+  void JudgeLast(Watched& watched, std::size_t seconds);
+  void JudgeWindow(Watched& watched, const Interval& window, Duration length);
   ThresholdResult Result(const Watched& watched, const Interval& totals, Duration length) const;
 
   const Scenario& scenario_;

@@ -15,7 +15,24 @@ namespace {
 
 /// A YAML scalar that is read back as exactly this text: JSON's strings are YAML's. What the user
 /// wrote with "${" stays a template on purpose.
-std::string Quoted(const std::string& text) { return Json(text).Dump(); }
+std::string Quoted(const std::string& text) {
+  const std::string json = Json(text).Dump();
+  std::string quoted;
+  for (std::size_t i = 0; i < json.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(json[i]);
+    const auto next = static_cast<unsigned char>(i + 1 < json.size() ? json[i + 1] : 0);
+    // DEL and the control characters U+0080 to U+009F are JSON as they are, but not YAML.
+    if (byte == 0x7f) {
+      quoted += "\\u007f";
+    } else if (byte == 0xc2 && next >= 0x80 && next < 0xa0) {
+      quoted += fmt::format("\\u{:04x}", next);
+      ++i;
+    } else {
+      quoted += json[i];
+    }
+  }
+  return quoted;
+}
 
 constexpr std::uint64_t kDefaultConnections = 10;
 constexpr std::uint64_t kDefaultPool = 100;  // under a rate: a pool that seldom limits
@@ -27,10 +44,10 @@ std::string TargetText(const OneLiner& line, const std::string& base) {
   const std::uint64_t pool =
       line.connections.value_or(line.rate ? kDefaultPool : kDefaultConnections);
   text += fmt::format("    pool: {{max: {}}}\n", pool);
-  if (!line.timeout.empty()) text += fmt::format("    timeout: {}\n", line.timeout);
+  if (!line.timeout.empty()) text += fmt::format("    timeout: {}\n", Quoted(line.timeout));
   if (line.kind == TargetKind::kPostgres && !line.prepared) text += "    prepared: false\n";
   if (line.kind != TargetKind::kHttp) return text;
-  if (!line.client.empty()) text += fmt::format("    client: {}\n", line.client);
+  if (!line.client.empty()) text += fmt::format("    client: {}\n", Quoted(line.client));
   if (!line.http_version.empty())
     text += fmt::format("    http_version: {}\n", Quoted(line.http_version));
   if (!line.ca_file.empty() || line.insecure) {
@@ -91,18 +108,22 @@ std::string LoadText(const OneLiner& line) {
       if (!rate || *rate <= 0)
         throw UsageError(fmt::format("--rate {}: expected a rate such as 1000/s", *line.rate));
       const double ns = static_cast<double>(*line.count) / *rate * 1e9;
+      if (ns > 9e18)
+        throw UsageError(fmt::format("-n {} at {} never ends", *line.count, *line.rate));
       duration = FormatExact(Duration(static_cast<std::int64_t>(ns)));
     }
-    text += fmt::format("    rate: {}\n    for: {}\n    spacing: {}\n", *line.rate, duration,
-                        line.poisson ? "poisson" : "even");
+    text += fmt::format("    rate: {}\n    for: {}\n    spacing: {}\n", Quoted(*line.rate),
+                        Quoted(duration), line.poisson ? "poisson" : "even");
   } else if (line.count) {
+    // A pipeline is one iteration of that many requests.
+    const std::uint64_t iterations = (*line.count + line.pipeline - 1) / line.pipeline;
     text += fmt::format("    users: {}\n    iterations: {}\n", line.connections.value_or(1),
-                        *line.count);
+                        iterations);
   } else {
     text += fmt::format("    users: {}\n    for: {}\n",
-                        line.connections.value_or(kDefaultConnections), line.duration);
+                        line.connections.value_or(kDefaultConnections), Quoted(line.duration));
   }
-  if (!line.warmup.empty()) text += fmt::format("    warmup: {}\n", line.warmup);
+  if (!line.warmup.empty()) text += fmt::format("    warmup: {}\n", Quoted(line.warmup));
   return text;
 }
 
@@ -113,14 +134,15 @@ std::string ScenarioText(const OneLiner& line) {
   std::string path = "/";
   if (line.kind == TargetKind::kHttp && line.url != "private") {
     // The target is the server; what follows the authority is the step's path.
-    const std::size_t authority = line.url.find("://");
+    // A fragment is never sent, and may hold a "/" itself.
+    base = line.url.substr(0, line.url.find('#'));
+    const std::size_t authority = base.find("://");
     const std::size_t from = authority == std::string::npos ? 0 : authority + 3;
-    const std::size_t slash = line.url.find_first_of("/?", from);
+    const std::size_t slash = base.find_first_of("/?", from);
     if (slash != std::string::npos) {
-      base = line.url.substr(0, slash);
-      path = line.url.substr(slash);
+      path = base.substr(slash);
+      base.resize(slash);
       if (path.front() == '?') path.insert(path.begin(), '/');
-      path = path.substr(0, path.find('#'));
     }
   } else if (line.kind == TargetKind::kHttp) {
     path = "/echo";

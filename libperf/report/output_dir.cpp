@@ -95,7 +95,11 @@ std::string OutputDir::Write(std::string_view name, std::string_view content) co
     ::unlink(temporary.c_str());
     Refuse(path, error);
   }
-  if (::rename(temporary.c_str(), path.c_str()) != 0) Refuse(path, errno);
+  if (::rename(temporary.c_str(), path.c_str()) != 0) {
+    const int error = errno;
+    ::unlink(temporary.c_str());
+    Refuse(path, error);
+  }
   return path;
 }
 

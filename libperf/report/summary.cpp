@@ -14,7 +14,10 @@ namespace {
 std::string FormatValue(double value, const std::string& unit) {
   if (unit == "ms") return FormatMs(value);
   if (unit == "fraction") return fmt::format("{:.3g} %", value * 100);
-  return fmt::format("{:.6g}{}", value, unit.empty() ? "" : unit);
+  // Counts in full: 1,234,567 and not 1.23457e+06.
+  const bool whole = value >= 0 && value < 1e15 && value == std::floor(value);
+  if (whole) return Grouped(static_cast<std::uint64_t>(value)) + unit;
+  return fmt::format("{:.{}f}{}", value, value < 1000 ? 3 : 1, unit);
 }
 
 /// How far the observed value is from its limit, in the good direction.
@@ -132,10 +135,11 @@ void AppendGenerator(std::string& out, const load::Result& result, const Style& 
 
 std::string FormatMs(double ms) {
   if (ms <= 0) return "0 ms";
-  if (ms >= 100'000) return fmt::format("{:.0f} s", ms / 1000);
-  if (ms >= 1000) return fmt::format("{:.{}f} s", ms / 1000, ms >= 10'000 ? 1 : 2);
-  if (ms < 1) return fmt::format("{:.{}f} µs", ms * 1000, ms >= 0.1 ? 0 : 1);
-  return fmt::format("{:.{}f} ms", ms, ms >= 100 ? 0 : ms >= 10 ? 1 : 2);
+  // The borders are where rounding would give a fourth digit.
+  if (ms >= 99'950) return fmt::format("{:.0f} s", ms / 1000);
+  if (ms >= 999.5) return fmt::format("{:.{}f} s", ms / 1000, ms >= 9'995 ? 1 : 2);
+  if (ms < 0.9995) return fmt::format("{:.{}f} µs", ms * 1000, ms >= 0.09995 ? 0 : 1);
+  return fmt::format("{:.{}f} ms", ms, ms >= 99.95 ? 0 : ms >= 9.995 ? 1 : 2);
 }
 
 std::string Grouped(std::uint64_t number) {

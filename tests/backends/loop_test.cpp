@@ -43,12 +43,6 @@ Task<void> Throw(EventLoop& loop, std::optional<TimePoint> at, const char* what)
   throw std::runtime_error(what);
 }
 
-Task<int> One() { co_return 1; }
-
-Task<void> AwaitMany(int count, int& sum) {
-  for (int i = 0; i < count; ++i) sum += co_await One();
-}
-
 Task<void> Link(EventLoop& loop, Gate& mine, Gate* next, int& passed) {
   co_await mine;
   ++passed;
@@ -268,7 +262,7 @@ TEST_CASE("loop: Schedule resumes in order, on the next turn, never inside of th
   CHECK(!watchdog.Bitten());
 }
 
-TEST_CASE("loop: a chain of 100,000 hand-overs and as many awaits do not grow the stack") {
+TEST_CASE("loop: a chain of 100,000 hand-overs does not grow the stack") {
   constexpr int kLinks = 100'000;
   EventLoop loop;
   Watchdog watchdog(loop);
@@ -282,8 +276,5 @@ TEST_CASE("loop: a chain of 100,000 hand-overs and as many awaits do not grow th
   loop.Run();
   CHECK(passed == kLinks);
   CHECK(loop.Live() == 0);
-  int sum = 0;
-  loop.Spawn(AwaitMany(kLinks, sum));
-  CHECK(sum == kLinks);
   CHECK(!watchdog.Bitten());
 }
