@@ -57,6 +57,7 @@ Judge::Judge(const Scenario& scenario) : scenario_(scenario) {
     Add(scenario, spec, false);
     const MetricPath& path = watched_.back().path;
     own_dropped |= path.metric == Metric::kDropped && !path.load && !path.flow;
+    own_errors_ |= path.metric == Metric::kErrors;
   }
   const bool open =
       std::any_of(scenario.loads.begin(), scenario.loads.end(),
@@ -152,6 +153,15 @@ std::vector<ThresholdResult> Judge::Results(const Interval& totals, Duration len
     // A run shorter than the window is judged as one window.
     if (watched.spec.window && watched.samples == 0) JudgeWindow(watched, totals, length);
     results.push_back(Result(watched, totals, length));
+  }
+  // A run in which nothing at all succeeded must not pass for want of a threshold.
+  if (!own_errors_) {
+    Watched nothing_worked;
+    nothing_worked.spec = ThresholdSpec::Parse("errors: rate < 100%");
+    nothing_worked.path.metric = Metric::kErrors;
+    nothing_worked.implicit = true;
+    ThresholdResult result = Result(nothing_worked, totals, length);
+    if (result.observed && !result.ok) results.push_back(std::move(result));
   }
   return results;
 }

@@ -17,8 +17,9 @@ namespace perf::load {
 
 /// Holds the thresholds of a scenario against what is recorded: windows and aborts each second,
 /// the rest at the end. `dropped: count == 0` is added where an open load has no threshold on
-/// `dropped` of its own.
-/// Thread safety: none. Memory: keeps copies of as many seconds as the longest window has.
+/// `dropped` of its own; `errors: rate < 100%` is added to the results when every request failed
+/// and no threshold is about errors. Thread safety: none. Memory: keeps copies of as many seconds
+/// as the longest window has.
 class PERF_EXPORT Judge {
  public:
   /// Throws: ConfigError for a metric path that names nothing.
@@ -50,6 +51,7 @@ class PERF_EXPORT Judge {
   ThresholdResult Result(const Watched& watched, const Interval& totals, Duration length) const;
 
   const Scenario& scenario_;
+  bool own_errors_ = false;  // the scenario judges errors itself
   std::vector<Watched> watched_;
   std::size_t longest_window_s_ = 0;
   std::deque<Interval> recent_;

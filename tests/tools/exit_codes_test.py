@@ -139,6 +139,15 @@ class ExitCodes(PerfctlCase):
         self.assert_code(done, 99)
         self.assertEqual(done.json["verdict"], "fail")
 
+    def test_99_when_every_request_failed(self):
+        server = HttpServer(self)
+        path = self.file("all.yaml", f"scenario: all\ntargets:\n  web: {{kind: http, url: '{server.url}'}}\n"
+                                     "flows:\n  f:\n    - {name: a, http: {target: web, path: /bad}}\n"
+                                     "load:\n  - {flow: f, users: 1, iterations: 20}\n")
+        done = self.perfctl("run", path, "--json")
+        self.assertIn(done.code, (99, 75), done.err)
+        self.assertEqual([(t["expr"], t["ok"]) for t in done.json["thresholds"]], [("errors: rate < 100%", False)])
+
     def test_99_no_samples_is_not_passed(self):
         server = HttpServer(self)
         path = self.file("none.yaml", f"scenario: none\ntargets:\n  web: {{kind: http, url: '{server.url}'}}\n"
