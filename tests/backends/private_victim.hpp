@@ -52,7 +52,10 @@ class Victim {
   Victim(std::vector<PrivateSpec> specs, PrivateOptions options) {
     REQUIRE(::pipe(pipe_.data()) == 0);
     pid_ = ::fork();
-    if (pid_ == 0) Live(specs, options);
+    if (pid_ == 0) {
+      std::signal(SIGHUP, SIG_DFL);  // whoever runs the tests under nohup has it ignored
+      Live(specs, options);
+    }
     ::close(pipe_[1]);
   }
   ~Victim() {
