@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstddef>
-#include <string>
 #include <vector>
 
 #include "libperf/backends/http.hpp"
@@ -42,7 +41,6 @@ struct Iteration {
   std::vector<backends::SqlParameter> sql_parameters;
   backends::RedisCommand redis_command;
   backends::RedisReply redis_reply;
-  std::string scratch;
 };
 
 }  // namespace perf::load

@@ -57,17 +57,21 @@ class Arrivals(PerfctlCase):
 
 
 class Truth(PerfctlCase):
-    def test_freeze_shows_in_latency_and_not_in_service_time(self):
-        server = HttpServer(self)
-        path = self.file("freeze.yaml", scenario(server.url, "rate: 200/s, for: 5s, spacing: even, warmup: 0s"))
+    def run_frozen(self, server, path, after):
+        """Runs the scenario; once the server has counted `after` requests, it stands still for a second."""
         process = self.start("run", path, "--json")
-        while server.count() < 200:
+        while server.count() < after:
             pass
         freezer = threading.Thread(target=server.freeze, args=(1.0,))
         freezer.start()
         printed, complaint = process.communicate(timeout=60)
         freezer.join()
-        result = json.loads(printed)
+        return process, json.loads(printed), complaint
+
+    def test_freeze_shows_in_latency_and_not_in_service_time(self):
+        server = HttpServer(self)
+        path = self.file("freeze.yaml", scenario(server.url, "rate: 200/s, for: 5s, spacing: even, warmup: 0s"))
+        _, result, complaint = self.run_frozen(server, path, after=200)
         # A closed-loop view would show ten slow requests of a thousand; the truth is two hundred.
         self.assertEqual(result["requests"]["total"], 1000, complaint)
         self.assertGreater(result["latency"]["p95_ms"], 500)
@@ -86,14 +90,7 @@ class Truth(PerfctlCase):
     def test_dropped_arrivals_fail_the_run(self):
         server = HttpServer(self)
         path = self.file("drop.yaml", scenario(server.url, "rate: 200/s, for: 3s, max_waiting: 20, drain: 5s"))
-        process = self.start("run", path, "--json")
-        while server.count() < 50:
-            pass
-        freezer = threading.Thread(target=server.freeze, args=(1.0,))
-        freezer.start()
-        printed, complaint = process.communicate(timeout=60)
-        freezer.join()
-        result = json.loads(printed)
+        process, result, complaint = self.run_frozen(server, path, after=50)
         self.assertIn(process.returncode, (99, 75), complaint)
         dropped = result["requests"]["dropped"]
         self.assertGreater(dropped, 50)
