@@ -162,8 +162,11 @@ void Guardian::AwaitReady(Deadline deadline) {
     for (auto& server : servers_)
       if (!server.ready && server.Serves()) server.ready = server.plan.ready();
   }
-  for (std::size_t i = 0; i < servers_.size(); ++i)
-    Say(kSaysServer, fmt::format("{}\t{}\t{}", i, servers_[i].pid, servers_[i].plan.url));
+  for (std::size_t i = 0; i < servers_.size(); ++i) {
+    Say(kSaysTarget, fmt::format("{}\t{}", i, servers_[i].plan.url));
+    Say(kSaysNode, fmt::format("{}\tprimary\t{}", i, servers_[i].plan.url));
+    Say(kSaysPid, fmt::format("{}\t0\t{}", i, servers_[i].pid));
+  }
   running_ = true;
   Say(kSaysReady, "");
 }
