@@ -77,6 +77,12 @@ struct SampleResult {
   double at_s = 0;
 };
 
+/// What a benchmark found beyond a run: rows whose members its verb decides, see poolbench(1).
+struct BenchResult {
+  std::string verb;
+  std::vector<Json> rows;
+};
+
 struct Generator {
   double cpu_us_per_op = 0;
   double cpu_percent = 0;  // of its threads
@@ -104,6 +110,7 @@ struct PERF_EXPORT Result {
   std::vector<Section> flows;
   std::vector<Section> loads;
   std::vector<PoolResult> pools;
+  std::optional<BenchResult> bench;
   std::vector<SampleResult> samples;
   Generator generator;
   double series_step_s = 1;

@@ -53,6 +53,9 @@ Result Everything() {
   result.flows.back().steps.push_back(Full("step"));
   result.loads = result.flows;
   result.pools.push_back({"db", "postgres", 10, 3, 2, 100, 7, 3, 1, 1});
+  Json row;
+  row["impl"] = "perfkit";
+  result.bench = BenchResult{"micro", {row}};
   result.samples.push_back({"call", "steady", "step", "status", "HTTP status 500", 1.5});
   result.generator = {3.5, 12.5, 1 << 20, 1.5, 0.5, 2};
   result.series.push_back({});

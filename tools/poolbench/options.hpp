@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "libperf/base/log.hpp"
+#include "libperf/bench/context.hpp"
+#include "libperf/load/result.hpp"
+#include "libperf/report/style.hpp"
+
+namespace perf::tool {
+
+/// What a command line of poolbench asks for.
+struct Options {
+  LogLevel log_level = LogLevel::kWarn;
+  LogFormat log_format = LogFormat::kText;
+  report::ColorChoice color = report::ColorChoice::kAuto;
+  std::string verb;
+  std::string out;  // empty: below $XDG_STATE_HOME
+  std::uint64_t seed = 1;
+  bool json = false;
+  bool quiet = false;
+  /// Runs the verb with its flags. Throws: perf::Error, which main turns into an exit code.
+  std::function<load::Result(const bench::Context&)> run;
+  /// Set when help or the version was printed: nothing else is to be done.
+  bool done = false;
+};
+
+/// Parses a command line. Throws: UsageError.
+Options ParseOptions(int argc, char** argv);
+
+}  // namespace perf::tool
