@@ -55,6 +55,11 @@ CurlTarget::CurlTarget(EventLoop& loop, HttpConfig c)
   const Url& base = config.base;
   url = base.scheme + "://" + (base.host.empty() ? "localhost" : base.Authority());
   whole_url = !config.proxy.empty() && base.scheme == "http";
+  if (config.via_port != 0) {
+    const std::string there = "::127.0.0.1:" + std::to_string(config.via_port);
+    connect_to.reset(curl_slist_append(nullptr, there.c_str()));
+    if (connect_to == nullptr) throw std::bad_alloc();
+  }
   parsed_url.reset(curl_url());
   if (parsed_url == nullptr) throw std::bad_alloc();
   if (curl_url_set(parsed_url.get(), CURLUPART_URL, url.c_str(), 0) != CURLUE_OK) {
@@ -87,7 +92,11 @@ CURL* CurlTarget::MakeEasy(char* error_buffer) {
   SetText(easy, CURLOPT_CAINFO, config.ca_file);
   SetText(easy, CURLOPT_SSLCERT, config.cert_file);
   SetText(easy, CURLOPT_SSLKEY, config.key_file);
-  SetText(easy, CURLOPT_UNIX_SOCKET_PATH, config.unix_socket);
+  if (connect_to != nullptr) {
+    curl_easy_setopt(easy, CURLOPT_CONNECT_TO, connect_to.get());
+  } else {
+    SetText(easy, CURLOPT_UNIX_SOCKET_PATH, config.unix_socket);
+  }
   return easy;
 }
 

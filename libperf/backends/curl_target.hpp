@@ -15,6 +15,10 @@ struct CurlUrlFree {
   void operator()(CURLU* url) const noexcept { curl_url_cleanup(url); }
 };
 
+struct CurlListFree {
+  void operator()(curl_slist* list) const noexcept { curl_slist_free_all(list); }
+};
+
 /// What the handles of one curl connector share: where they go, and the multi that runs them.
 /// Thread safety: none; belongs to its loop's thread. Lifetime: held by all that use it.
 struct CurlTarget {
@@ -29,6 +33,7 @@ struct CurlTarget {
   std::shared_ptr<CurlMulti> multi;
   std::string url;  // without a path, user and password
   std::unique_ptr<CURLU, CurlUrlFree> parsed_url;
+  std::unique_ptr<curl_slist, CurlListFree> connect_to;  // where not to the URL's host
   bool whole_url = false;  // a proxy that does not tunnel is asked for whole URLs
 };
 

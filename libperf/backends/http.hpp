@@ -61,6 +61,9 @@ struct HttpConfig {
   bool verify = true;
   std::string proxy;        // empty: none, whatever the environment says
   std::string unix_socket;  // path; empty for TCP
+  /// Where not 0: connections go to this port of 127.0.0.1 instead (a fault proxy). The Host header
+  /// and the name in TLS stay those of `base`.
+  std::uint16_t via_port = 0;
   std::uint64_t max_body_kept = 1 << 20;
 };
 

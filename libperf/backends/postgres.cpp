@@ -60,6 +60,31 @@ std::uint64_t SqlReply::Affected() const noexcept {
   return static_cast<std::uint64_t>(ParseInteger(PQcmdTuples(result_)).value_or(0));
 }
 
+namespace {
+
+/// `hostaddr` and `port` say where to; `host` stays, for the certificate and the password file.
+void GoVia(std::uint16_t port, PgOptions& options) {
+  std::string host;
+  for (const auto& [key, value] : options) {
+    // Without a name the certificate is compared with the address.
+    if (key == "host" || (key == "hostaddr" && host.empty())) host = value;
+  }
+  if (const char* given = std::getenv("PGHOST"); host.empty() && given != nullptr) host = given;
+  std::erase_if(options, [](const auto& option) {
+    return option.first == "hostaddr" || option.first == "port" || option.first == "host";
+  });
+  const bool socket = host.empty() || host[0] == '/' || host[0] == '@';
+  options.emplace_back("host", socket ? "localhost" : host);
+  options.emplace_back("hostaddr", "127.0.0.1");
+  options.emplace_back("port", std::to_string(port));
+  if (!socket) return;
+  // A unix socket has no TLS, whatever was asked for.
+  std::erase_if(options, [](const auto& option) { return option.first == "sslmode"; });
+  options.emplace_back("sslmode", "disable");
+}
+
+}  // namespace
+
 PgOptions MakePgOptions(const PostgresConfig& config) {
   char* error = nullptr;
   PQconninfoOption* const parsed = PQconninfoParse(config.conninfo.c_str(), &error);
@@ -79,6 +104,7 @@ PgOptions MakePgOptions(const PostgresConfig& config) {
     if (option->val != nullptr) options.emplace_back(option->keyword, option->val);
   }
   PQconninfoFree(parsed);
+  if (config.via_port != 0) GoVia(config.via_port, options);
   options.emplace_back("fallback_application_name", config.application_name);
   // Values go into results as JSON, which is UTF-8.
   if (!given("client_encoding")) options.emplace_back("client_encoding", "UTF8");

@@ -58,6 +58,9 @@ struct PostgresConfig {
   std::string conninfo;  // URI or key=value, as libpq takes it
   std::string application_name = "perfkit";
   bool prepared = true;  // false for PgBouncer in transaction mode
+  /// Where not 0: connections go to this port of 127.0.0.1 instead (a fault proxy). The name that
+  /// verify-full and the password file go by stays.
+  std::uint16_t via_port = 0;
 };
 
 class PERF_EXPORT PostgresConnection : public Connection {

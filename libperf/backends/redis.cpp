@@ -269,6 +269,7 @@ Connector::Connector(EventLoop& loop, const RedisConfig& config) : loop_(loop) {
     if (!HiredisStream::HasTls()) throw ConfigError("TLS to Redis needs hiredis >= 1.0");
     server_name_ = address_.host;
   }
+  if (config.via_port != 0) address_ = {"127.0.0.1", config.via_port, ""};
   const std::string user = socket ? FromQuery(url, "user") : url.user;
   const std::string password = socket ? FromQuery(url, "password") : url.password;
   if (!password.empty()) {

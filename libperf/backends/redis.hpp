@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -32,6 +33,9 @@ struct RedisConfig {
   /// redis://[[user]:password@]host[:port][/db], rediss:// likewise (where hiredis >= 1.0), or
   /// unix:///path[?db=N&user=U&password=P].
   Url url;
+  /// Where not 0: connections go to this port of 127.0.0.1 instead (a fault proxy). The name in
+  /// TLS stays that of the URL.
+  std::uint16_t via_port = 0;
 };
 
 class PERF_EXPORT RedisConnection : public Connection {
