@@ -97,6 +97,11 @@ class OwnedFile {
   int number_;
 };
 
+/// What the user's shell has opened for us: standard input, or the pipe of `<(command)`.
+bool IsOwnInput(std::string_view path) noexcept {
+  return path == "/dev/stdin" || path.starts_with("/dev/fd/") || path.starts_with("/proc/self/fd/");
+}
+
 [[noreturn]] void FailToRead(const std::string& path, int code) {
   throw ConfigError(
       fmt::format("{}: cannot be read: {}", path, std::generic_category().message(code)));
@@ -174,11 +179,18 @@ std::string Excerpt(std::string_view text, std::size_t bytes) {
 }
 
 std::string ReadFile(const std::string& path, std::size_t limit) {
-  const OwnedFile file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  // To open a pipe would wait for its writer, for ever if need be.
+  const OwnedFile file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (file.Number() < 0) FailToRead(path, errno);
   struct stat status{};
   if (::fstat(file.Number(), &status) != 0) FailToRead(path, errno);
   if (S_ISDIR(status.st_mode)) FailToRead(path, EISDIR);
+  if (!S_ISREG(status.st_mode)) {
+    if (!IsOwnInput(path)) {
+      throw ConfigError(fmt::format("{}: cannot be read: not a regular file", path));
+    }
+    ::fcntl(file.Number(), F_SETFL, 0);
+  }
   std::string content;
   std::array<char, 16384> chunk;
   for (;;) {

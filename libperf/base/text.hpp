@@ -25,7 +25,8 @@ PERF_EXPORT std::string ToLower(std::string_view text);
 PERF_EXPORT bool EqualsIgnoreCase(std::string_view a, std::string_view b) noexcept;
 /// `text` cut to at most `bytes` at a UTF-8 border, control characters escaped, with "…" where cut.
 PERF_EXPORT std::string Excerpt(std::string_view text, std::size_t bytes);
-/// The whole of a file of at most `limit` bytes. Throws: ConfigError naming path and reason.
+/// The whole of a regular file of at most `limit` bytes; pipes and devices only where the shell
+/// has opened them (/dev/stdin, /dev/fd/N). Throws: ConfigError naming path and reason.
 PERF_EXPORT std::string ReadFile(const std::string& path, std::size_t limit);
 
 }  // namespace perf

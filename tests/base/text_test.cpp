@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -80,6 +81,19 @@ TEST_CASE("text: files are read whole, within their limit") {
   CHECK_THROWS_WITH_AS(ReadFile(directory + "/absent", 100),
                        (directory + "/absent: cannot be read: No such file or directory").c_str(),
                        ConfigError);
+  // A pipe without a writer must not be waited for.
+  const std::string pipe = directory + "/pipe";
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  CHECK_THROWS_WITH_AS(ReadFile(pipe, 100), (pipe + ": cannot be read: not a regular file").c_str(),
+                       ConfigError);
+  CHECK_THROWS_AS(ReadFile("/dev/zero", 100), ConfigError);
+  int ends[2];
+  REQUIRE(::pipe(ends) == 0);
+  REQUIRE(::write(ends[1], "x: 1\n", 5) == 5);
+  ::close(ends[1]);
+  CHECK(ReadFile("/dev/fd/" + std::to_string(ends[0]), 100) == "x: 1\n");
+  ::close(ends[0]);
+  ::unlink(pipe.c_str());
   ::unlink(path.c_str());
   ::rmdir(directory.c_str());
 }
