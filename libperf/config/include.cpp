@@ -205,7 +205,10 @@ Document LoadWithIncludes(const std::string& path, Diagnostics& diagnostics,
     return Loader(diagnostics, options).Load(std::move(source), Canonical(path));
   } catch (const ConfigError& error) {
     auto source = std::make_shared<Source>(path, std::string());
-    diagnostics.Error({source, 0, 0}, error.what());
+    // The place names the file already.
+    std::string message = error.what();
+    if (message.starts_with(path + ": ")) message.erase(0, path.size() + 2);
+    diagnostics.Error({source, 0, 0}, std::move(message));
     return {Node(), {std::move(source)}};
   }
 }

@@ -74,6 +74,7 @@ class TreeBuilder : public YAML::EventHandler {
     const Place at = Count(mark, 1);
     const bool quoted = tag == "!" || tag == kStringTag;
     if (!quoted && !tag.empty() && tag != "?") RefuseTag(at, tag);
+    if (!quoted) CountPlain(at, value.size());
     Add(Node::MakeScalar(at, value, quoted), anchor, !quoted);
   }
 
@@ -115,6 +116,15 @@ class TreeBuilder : public YAML::EventHandler {
     budget_.nodes -= nodes;
     CheckDepth(at, 1);
     return at;
+  }
+
+  void CountPlain(const Place& at, std::size_t bytes) {
+    if (bytes > budget_.plain_bytes) {
+      throw Refusal{at, fmt::format("more than {} MiB of text without quotes; put long texts in "
+                                    "quotes, in a block or in a file of their own",
+                                    kMaxPlainBytes >> 20)};
+    }
+    budget_.plain_bytes -= bytes;
   }
 
   void CountAlias(const Place& at, const Node& node, int below = 0) {
@@ -265,6 +275,12 @@ std::optional<Place> CheckText(const std::shared_ptr<const Source>& source, Node
     const std::size_t start = before.rfind('\n') + 1;  // npos + 1 is 0
     return Place{source, line, CountCharacters(before.substr(start)) + 1};
   }
+  for (int line = 1; line <= source->Lines(); ++line) {
+    if (source->Line(line).size() <= kMaxLineBytes) continue;
+    message = fmt::format("a line of more than {} MiB; keep large data in a file of its own",
+                          kMaxLineBytes >> 20);
+    return Place{source, line, 1};
+  }
   if (text.size() > budget.bytes) {
     message = fmt::format("all files together are larger than {} MiB", kMaxFileBytes >> 20);
     return Place{source, 0, 0};
@@ -291,11 +307,15 @@ void Feed(const std::shared_ptr<const Source>& source, TreeBuilder& builder,
   }
   // Whatever else was said is about the cut.
   if (!buffer.Exceeded()) return;
+  const std::string much = buffer.TooLong()
+                               ? fmt::format("is larger than {} MiB", kMaxValueBytes >> 20)
+                               : fmt::format(
+                                     "holds more than {} brackets, commas, quotes and other "
+                                     "signs of YAML",
+                                     kMaxHeldBack);
   throw Refusal{
       {source, 0, 0},
-      fmt::format("a single value or comment holds more than {} brackets, commas, quotes and other "
-                  "signs of YAML; keep large data in a file of its own",
-                  kMaxHeldBack)};
+      fmt::format("a single value or comment {}; keep large data in a file of its own", much)};
 }
 
 }  // namespace

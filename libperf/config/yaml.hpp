@@ -7,6 +7,7 @@
 
 #include "libperf/config/diagnostics.hpp"
 #include "libperf/config/document.hpp"
+#include "libperf/config/yaml_input.hpp"
 
 namespace perf::config {
 
@@ -15,6 +16,7 @@ struct NodeBudget {
   std::size_t nodes = kMaxNodes;
   std::size_t alias_nodes = kMaxAliasNodes;
   std::size_t bytes = kMaxFileBytes;
+  std::size_t plain_bytes = kMaxPlainBytes;
 };
 
 /// The tree of one YAML text, as written; nothing (and a diagnostic) when it is refused.

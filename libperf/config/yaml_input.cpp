@@ -15,7 +15,10 @@ MeteredBuffer::MeteredBuffer(std::string_view text)
 
 MeteredBuffer::int_type MeteredBuffer::underflow() {
   // Events can follow once the end is seen, so the state stays.
-  exceeded_ = exceeded_ || held_back_ > kMaxHeldBack;
+  if (!exceeded_) {
+    too_long_ = held_bytes_ > kMaxValueBytes;
+    exceeded_ = too_long_ || held_back_ > kMaxHeldBack;
+  }
   if (at_ >= text_.size() && !tail_.empty() && !exceeded_) {
     char* const end = const_cast<char*>(tail_.data());
     setg(end, end, end + tail_.size());
@@ -27,6 +30,7 @@ MeteredBuffer::int_type MeteredBuffer::underflow() {
   // The parser only reads; the interface of streambuf wants char* all the same.
   char* const begin = const_cast<char*>(text_.data()) + at_;
   at_ += size;
+  held_bytes_ += size;
   held_back_ += static_cast<std::size_t>(std::count_if(
       begin, begin + size, [this](char c) { return counts_[static_cast<unsigned char>(c)]; }));
   setg(begin, begin, begin + size);

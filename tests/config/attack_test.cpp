@@ -80,10 +80,10 @@ TEST_CASE("config: what the parser holds back is bounded") {
     CAPTURE(unit);
     Refusal(Repeat(unit, (std::size_t{15} << 20) / unit.size()));
   }
-  const std::string long_flow = "[" + Repeat("a,", 4'000'000);
+  const std::string long_flow = "[" + Repeat("a,\n", 4'000'000);
   CHECK(Mentions(Refusal(long_flow), "a single value or comment holds more than 250000"));
-  CHECK(Mentions(Refusal("[" + Repeat("'a' ", 2'000'000)), "a single value or comment holds"));
-  CHECK(Mentions(Refusal("[" + Repeat("&a ", 3'000'000)), "a single value or comment holds"));
+  CHECK(Mentions(Refusal("[" + Repeat("'a'\n", 2'000'000)), "a single value or comment holds"));
+  CHECK(Mentions(Refusal("[" + Repeat("&a\n", 3'000'000)), "a single value or comment holds"));
   CHECK(Mentions(Refusal("[" + Repeat("a #\n", 3'000'000)), "a single value or comment holds"));
 }
 
@@ -122,6 +122,34 @@ TEST_CASE("config: size, documents, directives and long tokens") {
   Refusal(std::string(1 << 20, 'a') + ": [");
   Refusal("\"" + std::string(1 << 20, 'a'));
   Refusal("[ " + std::string(1 << 20, ' '));
+}
+
+TEST_CASE("config: a bomb behind much text is not reached") {
+  const std::size_t most = std::size_t{15} << 20;
+  const std::string bomb = Laughs(9, 10);
+  CHECK(Refusal("x: " + std::string(most, 'a') + "\n" + bomb) ==
+        "t.yaml:1:1: a line of more than 1 MiB; keep large data in a file of its own");
+  CHECK(Refusal("x: \"" + Repeat("a b ", most / 4) + "\"\n" + bomb)
+            .starts_with("t.yaml:1:1: a line of more"));
+  const std::string large = "t.yaml: a single value or comment is larger than 4 MiB";
+  CHECK(Refusal("x: a\n" + Repeat("  a\n", most / 4) + bomb).starts_with(large));
+  CHECK(Refusal("x: |\n" + Repeat("  a b c d e f\n", most / 14) + bomb).starts_with(large));
+  CHECK(Refusal(Repeat("\n", most) + bomb).starts_with(large));
+  std::string many;
+  for (int i = 0; i < 15'000; ++i) many += fmt::format("k{}: {}\n", i, std::string(1000, 'a'));
+  CHECK(Mentions(Refusal(many + bomb), "more than 2 MiB of text without quotes"));
+}
+
+TEST_CASE("config: long texts that are no attack") {
+  const std::string line = Repeat("select 1 from guests ", 50);
+  const std::string text = "sql: |\n" + Repeat("  " + line + "\n", 3500);
+  CHECK(test::Good(text).root.Find("sql")->Text().size() == (line.size() + 1) * 3500);
+  CHECK(test::Good("a: " + std::string(1'000'000, 'x') + "\n").root.Find("a")->Text().size() ==
+        1'000'000);
+  CHECK(test::Good("a: \"" + std::string(1'000'000, 'x') + "\"\nb: '" +
+                   std::string(1'000'000, 'x') + "'\nc: \"" + std::string(1'000'000, 'x') + "\"\n")
+            .root.Entries()
+            .size() == 3);
 }
 
 TEST_CASE("config: no byte is swallowed or guessed") {
