@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -19,13 +20,39 @@ namespace perf::report {
 namespace fs = std::filesystem;
 namespace {
 
+[[noreturn]] void Refuse(const std::string& path, int error) {
+  throw OutputError(fmt::format("cannot write to {}: {}; choose another place with --out", path,
+                                std::strerror(error)));
+}
+
+/// A directory of this user alone in the temporary folder, where everybody may write: one that
+/// somebody else has put there could show him the results, or lead elsewhere.
+std::string OwnTemporary() {
+  const char* wanted = std::getenv("TMPDIR");
+  const std::string folder = wanted != nullptr && *wanted == '/' ? wanted : "/tmp";
+  std::string path = fmt::format("{}/perfkit-{}", folder, ::getuid());
+  if (::mkdir(path.c_str(), 0700) == 0) return path;
+  if (errno != EEXIST) Refuse(path, errno);
+  struct stat status{};
+  if (::lstat(path.c_str(), &status) != 0) Refuse(path, errno);
+  const bool ours = S_ISDIR(status.st_mode) && status.st_uid == ::getuid();
+  if (!ours) {
+    throw OutputError(fmt::format(
+        "cannot write to {}: it is {}; choose another place with --out, or set XDG_STATE_HOME",
+        path, S_ISDIR(status.st_mode) ? "another user's" : "no directory"));
+  }
+  // Made by an earlier version, or by hand.
+  if ((status.st_mode & 0077) != 0 && ::chmod(path.c_str(), 0700) != 0) Refuse(path, errno);
+  return path;
+}
+
 std::string StateHome() {
   if (const char* state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state == '/')
     return state;
-  if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0') {
+  if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/') {
     return std::string(home) + "/.local/state";
   }
-  return fs::temp_directory_path().string() + "/perfkit-" + std::to_string(::getuid());
+  return OwnTemporary();
 }
 
 std::string FileSafe(std::string_view name) {
@@ -50,11 +77,6 @@ std::string NewRunPath(std::string_view scenario) {
   // Two runs of one second must not write into each other's directory.
   for (int i = 2; fs::exists(path) && i < 1000; ++i) path = fmt::format("{}-{}", base, i);
   return path;
-}
-
-[[noreturn]] void Refuse(const std::string& path, int error) {
-  throw OutputError(fmt::format("cannot write to {}: {}; choose another place with --out", path,
-                                std::strerror(error)));
 }
 
 void WriteAll(int fd, std::string_view content, const std::string& path) {
@@ -101,6 +123,11 @@ std::string OutputDir::Write(std::string_view name, std::string_view content) co
     Refuse(path, error);
   }
   return path;
+}
+
+void WriteStderr(std::string_view text) noexcept {
+  std::fwrite(text.data(), 1, text.size(), stderr);
+  std::fflush(stderr);
 }
 
 void WriteStdout(std::string_view text) {

@@ -14,7 +14,8 @@ namespace perf::report {
 class PERF_EXPORT OutputDir {
  public:
   /// `wanted` empty: a new directory below $XDG_STATE_HOME/perfkit/runs (or
-  /// ~/.local/state/perfkit/runs), named after the time and the scenario.
+  /// ~/.local/state/perfkit/runs; without a home below a 0700 directory of the user's own in the
+  /// temporary folder), named after the time and the scenario.
   /// Throws: OutputError with path, reason and remedy.
   OutputDir(const std::string& wanted, std::string_view scenario);
   const std::string& Path() const noexcept { return path_; }
@@ -26,6 +27,8 @@ class PERF_EXPORT OutputDir {
   std::string path_;
 };
 
+/// Writes to standard error; what cannot be written there can be told to nobody.
+PERF_EXPORT void WriteStderr(std::string_view text) noexcept;
 /// Writes to standard output. Throws: OutputError when that cannot be written (full, closed).
 PERF_EXPORT void WriteStdout(std::string_view text);
 

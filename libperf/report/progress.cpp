@@ -3,17 +3,13 @@
 
 #include <fmt/format.h>
 
-#include <cstdio>
-
+#include "libperf/report/output_dir.hpp"
 #include "libperf/report/summary.hpp"
 
 namespace perf::report {
 namespace {
 
-void Write(const std::string& text) {
-  std::fwrite(text.data(), 1, text.size(), stderr);
-  std::fflush(stderr);
-}
+void Write(const std::string& text) { WriteStderr(text); }
 
 std::string Of(const load::Progress& progress) {
   if (progress.planned_s <= 0) return "";

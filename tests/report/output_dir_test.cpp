@@ -3,11 +3,13 @@
 
 #include <doctest/doctest.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <string>
 
 #include "libperf/base/error.hpp"
@@ -83,19 +85,69 @@ TEST_CASE("output dir: a write that fails leaves the old file and no temporary o
   CHECK(!fs::exists(folder.path + "/taken.tmp"));
 }
 
+/// Sets or removes a variable of the environment as long as it lives.
+struct Variable {
+  Variable(const char* name, const char* value) : name_(name) {
+    if (const char* before = std::getenv(name)) before_ = before;
+    Set(value);
+  }
+  ~Variable() { Set(before_ ? before_->c_str() : nullptr); }
+  Variable(const Variable&) = delete;
+  Variable& operator=(const Variable&) = delete;
+
+ private:
+  void Set(const char* value) const {
+    if (value != nullptr) {
+      ::setenv(name_, value, 1);
+    } else {
+      ::unsetenv(name_);
+    }
+  }
+  const char* name_;
+  std::optional<std::string> before_;
+};
+
 TEST_CASE("output dir: without a wish each run has a new directory of the user's state") {
   const Folder folder;
-  const char* before = std::getenv("XDG_STATE_HOME");
-  const std::string kept = before != nullptr ? before : "";
-  ::setenv("XDG_STATE_HOME", folder.path.c_str(), 1);
+  const Variable state("XDG_STATE_HOME", folder.path.c_str());
   const OutputDir first("", "my/../scenario name");
   const OutputDir second("", "my/../scenario name");
-  if (before != nullptr) {
-    ::setenv("XDG_STATE_HOME", kept.c_str(), 1);
-  } else {
-    ::unsetenv("XDG_STATE_HOME");
-  }
   CHECK(first.Path() != second.Path());
   CHECK(fs::path(first.Path()).parent_path() == folder.path + "/perfkit/runs");
   CHECK(first.Path().find("my----scenario-name") != std::string::npos);
+}
+
+TEST_CASE("output dir: without a home, a directory that nobody else can look into") {
+  const Folder folder;
+  const Variable state("XDG_STATE_HOME", nullptr);
+  const Variable home("HOME", nullptr);
+  const Variable temporary("TMPDIR", folder.path.c_str());
+  const std::string own = folder.path + "/perfkit-" + std::to_string(::getuid());
+  const auto mode = [&own] { return fs::status(own).permissions() & fs::perms::all; };
+  CHECK(OutputDir("", "x").Path().starts_with(own + "/perfkit/runs/"));
+  CHECK(mode() == fs::perms::owner_all);
+  // One that was left open is closed.
+  fs::permissions(own, fs::perms(0755));
+  CHECK_NOTHROW(OutputDir("", "x"));
+  CHECK(mode() == fs::perms::owner_all);
+
+  const auto complaint = [] {
+    try {
+      const OutputDir out("", "x");
+    } catch (const OutputError& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  if (::getuid() == 0) {
+    REQUIRE(::lchown(own.c_str(), 12345, 12345) == 0);
+    CHECK(complaint().find("it is another user's") != std::string::npos);
+  }
+  fs::remove_all(own);
+  // Somebody else's link, even to a directory of ours.
+  fs::create_directory(folder.path + "/ours");
+  fs::create_directory_symlink(folder.path + "/ours", own);
+  CHECK(complaint().find("it is no directory") != std::string::npos);
+  CHECK(complaint().find("--out") != std::string::npos);
+  CHECK(Entries(folder.path + "/ours") == 0);
 }
