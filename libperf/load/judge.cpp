@@ -7,8 +7,6 @@
 #include <cmath>
 #include <utility>
 
-#include "libperf/load/observe.hpp"
-
 namespace perf::load {
 namespace {
 
@@ -69,10 +67,8 @@ void Judge::Add(const Scenario& scenario, ThresholdSpec spec, bool implicit) {
   MetricPathError error;
   const auto path = ResolveMetric(scenario, spec.metric, error);
   if (!path) throw ConfigError(fmt::format("threshold '{}': {}", spec.text, error.message));
-  if (spec.window) {
-    longest_window_s_ = std::max(longest_window_s_, WholeSeconds(*spec.window));
-  }
   Watched watched;
+  if (spec.window) watched.window.emplace(scenario, *path, WholeSeconds(*spec.window));
   watched.spec = std::move(spec);
   watched.path = *path;
   watched.implicit = implicit;
@@ -100,15 +96,11 @@ void Judge::Bound(Watched& watched) const {
 
 std::optional<std::string> Judge::OnSecond(const Interval& second, const Interval& totals,
                                            Duration elapsed) {
-  if (longest_window_s_ > 0) {
-    recent_.push_back(second);
-    if (recent_.size() > longest_window_s_) recent_.pop_front();
-  }
   std::optional<std::string> abort;
   for (Watched& watched : watched_) {
     bool failed = false;
-    if (watched.spec.window) {
-      JudgeLast(watched, WholeSeconds(*watched.spec.window));
+    if (watched.window) {
+      JudgeSecond(watched, second);
       failed = watched.window_failed;
     } else if (watched.spec.abort) {
       const Observation seen =
@@ -123,35 +115,47 @@ std::optional<std::string> Judge::OnSecond(const Interval& second, const Interva
   return abort;
 }
 
-void Judge::JudgeLast(Watched& watched, std::size_t seconds) {
-  if (recent_.size() < seconds) return;
-  const std::size_t from = recent_.size() - seconds;
-  const bool inside = std::chrono::seconds(recent_[from].second) >= watched.from &&
-                      std::chrono::seconds(recent_.back().second + 1) <= watched.to;
-  if (!inside) return;
-  Interval window = Interval::For(scenario_);
-  for (std::size_t i = from; i < recent_.size(); ++i) window.Merge(recent_[i]);
-  JudgeWindow(watched, window, std::chrono::seconds(seconds));
+void Judge::JudgeSecond(Watched& watched, const Interval& second) {
+  const bool inside = std::chrono::seconds(second.second) >= watched.from &&
+                      std::chrono::seconds(second.second + 1) <= watched.to;
+  if (!inside || !watched.window->Add(second)) return;
+  JudgeWindow(watched, Aggregate(watched.path, watched.spec.condition, watched.window->Seen(),
+                                 *watched.spec.window));
 }
 
-void Judge::JudgeWindow(Watched& watched, const Interval& window, Duration length) {
-  const Observation seen = Observe(scenario_, watched.path, watched.spec.condition, window, length);
+void Judge::JudgeWindow(Watched& watched, const Observation& seen) {
   if (!seen.value) return;
-  watched.samples += seen.samples;
-  const bool worse = !watched.worst || Worse(watched.spec.condition, *seen.value, *watched.worst);
-  if (!watched.spec.condition.Holds(*seen.value)) {
-    if (worse || !watched.window_failed) watched.worst = *seen.value;
-    watched.window_failed = true;
-  } else if (worse && !watched.window_failed) {
-    watched.worst = *seen.value;
+  const Condition& condition = watched.spec.condition;
+  const bool holds = condition.Holds(*seen.value);
+  const bool first = !watched.worst.value || (!holds && !watched.window_failed);
+  const bool may_be_worst = !holds || !watched.window_failed;
+  if (first || (may_be_worst && Worse(condition, *seen.value, *watched.worst.value))) {
+    watched.worst = seen;
   }
+  watched.window_failed |= !holds;
+}
+
+void Judge::JudgeEnd(Watched& watched, const Interval& totals, Duration length) const {
+  const Condition& condition = watched.spec.condition;
+  // A run shorter than the window is judged as one window.
+  if (!watched.worst.value) {
+    JudgeWindow(watched, Observe(scenario_, watched.path, condition, totals, length));
+    return;
+  }
+  // Of a long window the last part may be begun. Fewer seconds hold fewer of what is counted: a
+  // lower bound is not held against them.
+  const bool lower = condition.aggregation == Aggregation::kCount && !UpperBound(condition);
+  if (watched.to != Duration::max() || (lower && condition.limit > 0)) return;
+  const std::size_t seconds = watched.window->TakeRest();
+  if (seconds == 0) return;
+  JudgeWindow(watched, Aggregate(watched.path, condition, watched.window->Seen(),
+                                 std::chrono::seconds(seconds)));
 }
 
 std::vector<ThresholdResult> Judge::Results(const Interval& totals, Duration length) {
   std::vector<ThresholdResult> results;
   for (Watched& watched : watched_) {
-    // A run shorter than the window is judged as one window.
-    if (watched.spec.window && watched.samples == 0) JudgeWindow(watched, totals, length);
+    if (watched.window) JudgeEnd(watched, totals, length);
     results.push_back(Result(watched, totals, length));
   }
   // A run in which nothing at all succeeded must not pass for want of a threshold.
@@ -178,9 +182,9 @@ ThresholdResult Judge::Result(const Watched& watched, const Interval& totals,
   result.less_is_better = UpperBound(condition);
   if (watched.spec.window) {
     result.window_s = ToMs(*watched.spec.window) / 1000;
-    result.observed = watched.worst;
-    result.samples = watched.samples;
-    result.ok = watched.samples > 0 && !watched.window_failed;
+    result.observed = watched.worst.value;
+    result.samples = watched.worst.samples;
+    result.ok = watched.worst.value && !watched.window_failed;
     return result;
   }
   const Observation seen = Observe(scenario_, watched.path, condition, totals, length);

@@ -54,70 +54,72 @@ double AggregateMs(const stats::Histogram& merged, const Condition& condition) {
   return micros / 1000;
 }
 
-Observation ObserveTrend(const Scenario& scenario, const MetricPath& path,
-                         const Condition& condition, const Interval& recorded) {
-  stats::Histogram merged;
-  if (path.metric == Metric::kDuration) {
-    ForEachLoad(scenario, path, recorded,
-                [&](const LoadRecord& load) { merged.Merge(load.duration); });
-  } else {
-    ForEachRequest(scenario, path, recorded,
-                   [&](const RequestRecord& request) { merged.Merge(Pick(request, path.metric)); });
+std::uint64_t Counted(const LoadRecord& load, Metric metric) noexcept {
+  switch (metric) {
+    case Metric::kDropped: return load.dropped;
+    case Metric::kIterations: return load.iterations;
+    case Metric::kRate: return load.arrivals;
+    default: return 0;
   }
-  Observation seen;
-  seen.samples = merged.Count();
-  if (seen.samples == 0) return seen;
-  seen.value = condition.aggregation == Aggregation::kCount ? static_cast<double>(seen.samples)
-                                                            : AggregateMs(merged, condition);
-  return seen;
-}
-
-Observation ObserveErrors(const Scenario& scenario, const MetricPath& path,
-                          const Condition& condition, const Interval& recorded) {
-  std::uint64_t failed = 0;
-  Observation seen;
-  ForEachRequest(scenario, path, recorded, [&](const RequestRecord& request) {
-    seen.samples += request.total;
-    failed += path.error == ErrorKind::kNone ? request.Failed()
-                                             : request.errors[static_cast<std::size_t>(path.error)];
-  });
-  if (seen.samples == 0) return seen;
-  seen.value = condition.aggregation == Aggregation::kCount
-                   ? static_cast<double>(failed)
-                   : static_cast<double>(failed) / static_cast<double>(seen.samples);
-  return seen;
-}
-
-std::uint64_t Counted(const Scenario& scenario, const MetricPath& path, const Interval& recorded) {
-  std::uint64_t count = 0;
-  if (path.metric == Metric::kRequests) {
-    ForEachRequest(scenario, path, recorded, [&](const RequestRecord& r) { count += r.total; });
-    return count;
-  }
-  ForEachLoad(scenario, path, recorded, [&](const LoadRecord& load) {
-    if (path.metric == Metric::kDropped) count += load.dropped;
-    if (path.metric == Metric::kIterations) count += load.iterations;
-    if (path.metric == Metric::kRate) count += load.arrivals;
-  });
-  return count;
 }
 
 }  // namespace
 
+void Measure::Reset() {
+  count = samples = 0;
+  times.Reset();
+}
+
+void AddMeasure(const Scenario& scenario, const MetricPath& path, const Interval& recorded,
+                Measure& into) {
+  ForEachLoad(scenario, path, recorded, [&](const LoadRecord& load) {
+    if (path.metric == Metric::kDuration) into.times.Merge(load.duration);
+    into.count += Counted(load, path.metric);
+  });
+  const MetricType type = TypeOf(path.metric);
+  ForEachRequest(scenario, path, recorded, [&](const RequestRecord& request) {
+    if (path.metric == Metric::kErrors) {
+      into.samples += request.total;
+      into.count += path.error == ErrorKind::kNone
+                        ? request.Failed()
+                        : request.errors[static_cast<std::size_t>(path.error)];
+    } else if (path.metric == Metric::kRequests) {
+      into.count += request.total;
+    } else if (type == MetricType::kTrend && path.metric != Metric::kDuration) {
+      into.times.Merge(Pick(request, path.metric));
+    }
+  });
+}
+
+Observation Aggregate(const MetricPath& path, const Condition& condition, const Measure& measure,
+                      Duration length) {
+  const MetricType type = TypeOf(path.metric);
+  const bool counts = condition.aggregation == Aggregation::kCount;
+  const auto count = static_cast<double>(measure.count);
+  Observation seen;
+  if (type == MetricType::kTrend) {
+    seen.samples = measure.times.Count();
+    if (seen.samples == 0) return seen;
+    seen.value = counts ? static_cast<double>(seen.samples) : AggregateMs(measure.times, condition);
+  } else if (type == MetricType::kRate) {
+    seen.samples = measure.samples;
+    if (seen.samples == 0) return seen;
+    seen.value = counts ? count : count / static_cast<double>(seen.samples);
+  } else {
+    const bool per_second =
+        condition.aggregation == Aggregation::kRate || path.metric == Metric::kRate;
+    // What was never counted is known to be 0: that is a sample too.
+    seen.samples = std::max<std::uint64_t>(measure.count, 1);
+    seen.value = per_second ? count / std::max(ToMs(length) / 1000, 1e-9) : count;
+  }
+  return seen;
+}
+
 Observation Observe(const Scenario& scenario, const MetricPath& path, const Condition& condition,
                     const Interval& recorded, Duration length) {
-  if (TypeOf(path.metric) == MetricType::kTrend) {
-    return ObserveTrend(scenario, path, condition, recorded);
-  }
-  if (path.metric == Metric::kErrors) return ObserveErrors(scenario, path, condition, recorded);
-  const auto count = static_cast<double>(Counted(scenario, path, recorded));
-  const bool per_second =
-      condition.aggregation == Aggregation::kRate || path.metric == Metric::kRate;
-  Observation seen;
-  // What was never counted is known to be 0: that is a sample too.
-  seen.samples = std::max<std::uint64_t>(static_cast<std::uint64_t>(count), 1);
-  seen.value = per_second ? count / std::max(ToMs(length) / 1000, 1e-9) : count;
-  return seen;
+  Measure measure;
+  AddMeasure(scenario, path, recorded, measure);
+  return Aggregate(path, condition, measure, length);
 }
 
 }  // namespace perf::load

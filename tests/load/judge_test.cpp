@@ -97,7 +97,50 @@ TEST_CASE("judge: a window fails on its worst, even where the run as a whole hol
   CHECK(!results[0].ok);
   CHECK(*results[0].observed == doctest::Approx(80).epsilon(0.01));
   CHECK(*results[0].window_s == 2);
-  CHECK(results[0].samples > 0);
+  // Those of the window that is shown, not of all windows that overlap.
+  CHECK(results[0].samples == 4000);
+}
+
+TEST_CASE("judge: the samples of a window that holds are those of the one that is shown") {
+  Court court("  - {expr: \"errors: rate < 50%\", window: 3s}\n");
+  for (int i = 0; i < 20; ++i) {
+    Interval interval = court.Empty();
+    test::Add(interval, 0, 0, 1ms, ErrorKind::kNone, 100);
+    if (i == 10) test::Add(interval, 0, 0, 1ms, ErrorKind::kStatus, 30);
+    court.Next(std::move(interval));
+  }
+  const auto result = court.Results()[0];
+  CHECK(result.ok);
+  CHECK(*result.observed == doctest::Approx(30.0 / 330));
+  CHECK(result.samples == 330);
+}
+
+TEST_CASE("judge: the last seconds of a run count for a long window, too") {
+  // Windows of 10 minutes move on by 10 s: the last 5 s are in none of them.
+  Court court(
+      "  - {expr: \"latency: max < 50ms\", window: 10m}\n"
+      "  - {expr: \"errors: count < 5\", window: 10m}\n"
+      "  - {expr: \"latency: count > 5999\", window: 10m}\n");
+  for (int i = 0; i < 700; ++i) court.Next(10ms);
+  for (int i = 0; i < 5; ++i) court.Next(80ms);
+  const auto results = court.Results(705s);
+  CHECK(!results[0].ok);
+  CHECK(*results[0].observed == doctest::Approx(80).epsilon(0.01));
+  CHECK(results[1].ok);
+  CHECK(results[2].ok);
+  CHECK(*results[2].observed == 6000);
+}
+
+TEST_CASE("judge: a lower bound over as long as the run is measured is judged over all of it") {
+  // 2 s of warm-up, then 10 s: the only window that lies within is from 2 to 12.
+  Court court("  - {expr: \"rate: value >= 100\", window: 10s}\n");
+  for (int second = 0; second < 14; ++second) {
+    Interval interval = court.Empty();
+    interval.loads[0].arrivals = second >= 2 && second < 12 ? 100 : 0;
+    court.Next(std::move(interval));
+  }
+  CHECK(court.Results(10s)[0].ok);
+  CHECK(court.Results(10s)[0].samples == 1000);
 }
 
 TEST_CASE("judge: a window that holds shows the worst, too") {
