@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 
 #include "libperf/base/text.hpp"
 #include "libperf/load/metric_path.hpp"
@@ -13,8 +12,6 @@ namespace perf::load {
 namespace {
 
 constexpr std::size_t kEnoughErrors = 1'000;
-constexpr std::array<std::string_view, 7> kExpressionWords{"vars", "rand",      "uuid", "seq",
-                                                           "user", "iteration", "env"};
 
 bool IsLetter(char c) noexcept {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
@@ -115,9 +112,7 @@ bool CheckVariableName(const ParseContext& context, const config::Place& at, std
                         Excerpt(name, 64), what));
     return false;
   }
-  if (std::find(kExpressionWords.begin(), kExpressionWords.end(), name) == kExpressionWords.end()) {
-    return true;
-  }
+  if (!Symbols::IsReserved(name)) return true;
   context.diagnostics.Error(
       at,
       fmt::format("'{}' cannot name a {}: ${{{}…}} has a meaning of its own", name, what, name));

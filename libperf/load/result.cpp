@@ -2,6 +2,7 @@
 #include "libperf/load/result.hpp"
 
 #include <algorithm>
+#include <initializer_list>
 
 #ifndef PERF_VERSION
 #define PERF_VERSION "unknown"
@@ -10,11 +11,11 @@
 namespace perf::load {
 namespace {
 
+Json Members(std::initializer_list<Json::Member> members) { return Json(Json::Object(members)); }
+
 Json CountsJson(const RequestCounts& counts) {
-  Json object = Json::MakeObject();
-  object["total"] = counts.total;
-  object["failed"] = counts.failed;
-  object["dropped"] = counts.dropped;
+  Json object =
+      Members({{"total", counts.total}, {"failed", counts.failed}, {"dropped", counts.dropped}});
   Json errors = Json::MakeObject();
   for (int kind = 1; kind < kErrorKinds; ++kind) {
     errors[Name(static_cast<ErrorKind>(kind))] = counts.errors[static_cast<std::size_t>(kind)];
@@ -35,10 +36,8 @@ Json SectionJson(const Section& section, bool with_iterations) {
   Json object = Json::MakeObject();
   object["requests"] = CountsJson(section.requests);
   if (with_iterations) {
-    Json iterations = Json::MakeObject();
-    iterations["total"] = section.iterations;
-    iterations["failed"] = section.failed_iterations;
-    object["iterations"] = std::move(iterations);
+    object["iterations"] =
+        Members({{"total", section.iterations}, {"failed", section.failed_iterations}});
     if (section.duration) object["duration"] = stats::ToJson(*section.duration);
   }
   AddClocks(object, section);
@@ -51,71 +50,65 @@ Json SectionJson(const Section& section, bool with_iterations) {
 }
 
 Json ThresholdJson(const ThresholdResult& threshold) {
-  Json object = Json::MakeObject();
-  object["expr"] = threshold.expr;
-  object["ok"] = threshold.ok;
-  object["observed"] = threshold.observed ? Json(*threshold.observed) : Json();
-  object["limit"] = threshold.limit;
-  object["unit"] = threshold.unit;
-  object["samples"] = threshold.samples;
-  object["window"] = threshold.window_s ? Json(*threshold.window_s) : Json();
-  object["implicit"] = threshold.implicit;
-  object["aborted"] = threshold.aborted;
-  return object;
+  return Members({{"expr", threshold.expr},
+                  {"ok", threshold.ok},
+                  {"observed", threshold.observed ? Json(*threshold.observed) : Json()},
+                  {"limit", threshold.limit},
+                  {"unit", threshold.unit},
+                  {"samples", threshold.samples},
+                  {"window", threshold.window_s ? Json(*threshold.window_s) : Json()},
+                  {"implicit", threshold.implicit},
+                  {"aborted", threshold.aborted}});
 }
 
 Json SeriesJson(const SeriesPoint& point) {
-  Json object = Json::MakeObject();
-  object["t"] = point.t;
-  object["target"] = point.target;
-  object["achieved"] = point.achieved;
-  object["requests"] = point.requests;
-  object["failed"] = point.failed;
-  object["dropped"] = point.dropped;
-  object["p50_ms"] = point.p50_ms;
-  object["p90_ms"] = point.p90_ms;
-  object["p99_ms"] = point.p99_ms;
-  object["max_ms"] = point.max_ms;
-  object["service_p99_ms"] = point.service_p99_ms;
-  object["active"] = point.active;
-  object["waiting"] = point.waiting;
-  return object;
+  return Members({{"t", point.t},
+                  {"target", point.target},
+                  {"achieved", point.achieved},
+                  {"requests", point.requests},
+                  {"failed", point.failed},
+                  {"dropped", point.dropped},
+                  {"p50_ms", point.p50_ms},
+                  {"p90_ms", point.p90_ms},
+                  {"p99_ms", point.p99_ms},
+                  {"max_ms", point.max_ms},
+                  {"service_p99_ms", point.service_p99_ms},
+                  {"active", point.active},
+                  {"waiting", point.waiting}});
 }
 
 Json PoolJson(const PoolResult& pool) {
-  Json object = Json::MakeObject();
-  object["kind"] = pool.kind;
-  object["max"] = pool.max;
-  object["most_in_use"] = pool.most_in_use;
-  object["most_waiting"] = pool.most_waiting;
-  object["acquired"] = pool.acquired;
-  object["waited"] = pool.waited;
-  object["dialled"] = pool.dialled;
-  object["dial_failures"] = pool.dial_failures;
-  object["discarded"] = pool.discarded;
-  return object;
+  return Members({{"kind", pool.kind},
+                  {"max", pool.max},
+                  {"most_in_use", pool.most_in_use},
+                  {"most_waiting", pool.most_waiting},
+                  {"acquired", pool.acquired},
+                  {"waited", pool.waited},
+                  {"dialled", pool.dialled},
+                  {"dial_failures", pool.dial_failures},
+                  {"discarded", pool.discarded}});
 }
 
 Json GeneratorJson(const Generator& generator) {
-  Json object = Json::MakeObject();
-  object["cpu_us_per_op"] = generator.cpu_us_per_op;
-  object["cpu_percent"] = generator.cpu_percent;
-  object["rss_max_bytes"] = generator.rss_max_bytes;
-  object["stalled_ms"] = generator.stalled_ms;
-  object["longest_stall_ms"] = generator.longest_stall_ms;
-  object["threads"] = generator.threads;
-  return object;
+  return Members({{"cpu_us_per_op", generator.cpu_us_per_op},
+                  {"cpu_percent", generator.cpu_percent},
+                  {"rss_max_bytes", generator.rss_max_bytes},
+                  {"stalled_ms", generator.stalled_ms},
+                  {"longest_stall_ms", generator.longest_stall_ms},
+                  {"threads", generator.threads}});
 }
 
 Json SampleJson(const SampleResult& sample) {
-  Json object = Json::MakeObject();
-  object["flow"] = sample.flow;
-  object["load"] = sample.load;
-  object["step"] = sample.step;
-  object["kind"] = sample.kind;
-  object["at_s"] = sample.at_s;
-  object["text"] = sample.text;
-  return object;
+  return Members({{"flow", sample.flow},
+                  {"load", sample.load},
+                  {"step", sample.step},
+                  {"kind", sample.kind},
+                  {"at_s", sample.at_s},
+                  {"text", sample.text}});
+}
+
+Json ReasonJson(const std::pair<std::string, std::string>& reason) {
+  return Members({{"code", reason.first}, {"text", reason.second}});
 }
 
 template <typename T, typename Fn>
@@ -177,30 +170,20 @@ Json Result::ToJson() const {
   root["schema"] = "perfkit.result/1";
   root["tool"] = tool;
   root["version"] = Version();
-  Json scenario = Json::MakeObject();
-  scenario["name"] = scenario_name;
-  scenario["hash"] = scenario_hash;
-  scenario["source"] = scenario_source;
-  scenario["seed"] = seed;
-  root["scenario"] = std::move(scenario);
+  root["scenario"] = Members({{"name", scenario_name},
+                              {"hash", scenario_hash},
+                              {"source", scenario_source},
+                              {"seed", seed}});
   root["started_at"] = started_at;
   root["duration_s"] = duration_s;
   root["environment"] = environment;
   root["verdict"] = Name(verdict);
   Json validity = Json::MakeObject();
   validity["ok"] = Valid();
-  validity["reasons"] = List(invalid_reasons, [](const auto& reason) {
-    Json object = Json::MakeObject();
-    object["code"] = reason.first;
-    object["text"] = reason.second;
-    return object;
-  });
+  validity["reasons"] = List(invalid_reasons, ReasonJson);
   root["validity"] = std::move(validity);
   root["thresholds"] = List(thresholds, ThresholdJson);
-  Json rate = Json::MakeObject();
-  rate["target"] = target_rate;
-  rate["achieved"] = achieved_rate;
-  root["rate"] = std::move(rate);
+  root["rate"] = Members({{"target", target_rate}, {"achieved", achieved_rate}});
   root["requests"] = CountsJson(total.requests);
   root["requests"]["warmup"] = warmup_requests;
   AddClocks(root, total);
@@ -209,6 +192,12 @@ Json Result::ToJson() const {
   root["pools"] = Named(pools, PoolJson);
   root["caches"] = Json::MakeObject();
   root["audio"] = Json::MakeObject();
+  if (bench) {
+    Json found = Json::MakeObject();
+    found["verb"] = bench->verb;
+    found["rows"] = Json(Json::Array(bench->rows));
+    root["bench"] = std::move(found);
+  }
   root["failures"] = List(samples, SampleJson);
   root["generator"] = GeneratorJson(generator);
   root["series_step_s"] = series_step_s;

@@ -10,7 +10,8 @@ namespace {
 
 constexpr std::array<std::string_view, 7> kReserved{
     "uuid", "seq", "user.id", "iteration", "rand.int", "rand.zipf", "rand.choice"};
-constexpr std::array<std::string_view, 5> kReservedGroups{"vars", "env", "file", "user", "rand"};
+// What stands before their dots. (${file:…} has a colon, which no name has.)
+constexpr std::array<std::string_view, 4> kReservedGroups{"vars", "env", "user", "rand"};
 
 }  // namespace
 

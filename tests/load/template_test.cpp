@@ -265,6 +265,11 @@ TEST_CASE("template: symbols") {
   CHECK(Symbols::IsReserved("seq"));
   CHECK(Symbols::IsReserved("vars"));
   CHECK_FALSE(Symbols::IsReserved("guest"));
+  CHECK_FALSE(Symbols::IsReserved("file"));
+  // What may be written alone or before a dot may not be taken by a capture.
+  for (const std::string_view name : Symbols().AllNames()) {
+    CHECK(Symbols::IsReserved(name.substr(0, name.find('.'))));
+  }
 }
 
 TEST_CASE("json template: leaves keep their type and text is escaped") {
