@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <map>
 
+#include "libperf/backends/tls_files.hpp"
 #include "libperf/base/text.hpp"
 #include "libperf/base/url.hpp"
 #include "libperf/load/parse_context.hpp"
@@ -108,6 +109,22 @@ void AddHosts(const std::string& list, std::vector<std::string>& hosts) {
   }
 }
 
+/// libpq complains of them at the first connection, or takes one that is missing for none.
+void CheckCertificates(const Settings& settings) {
+  const auto value = [&](std::string_view key) {
+    const auto found = settings.find(key);
+    return found == settings.end() ? std::string() : found->second;
+  };
+  const auto check = [](const std::string& path) {
+    const std::string fault = backends::CertificateFault(path);
+    if (!fault.empty()) throw ConfigError(fault);
+  };
+  const std::string root = value("sslrootcert");
+  const bool verified = value("sslmode").starts_with("verify-");
+  if (verified && !root.empty() && root != "system") check(root);
+  if (const std::string own = value("sslcert"); !own.empty()) check(own);
+}
+
 }  // namespace
 
 std::vector<std::string> PostgresHosts(std::string_view conninfo) {
@@ -128,6 +145,7 @@ std::vector<std::string> PostgresHosts(std::string_view conninfo) {
   }
   if (settings["hostaddr"].empty()) settings["hostaddr"] = from_environment("PGHOSTADDR");
   if (settings["host"].empty()) settings["host"] = from_environment("PGHOST");
+  CheckCertificates(settings);
   std::vector<std::string> hosts;
   AddHosts(settings["host"], hosts);
   AddHosts(settings["hostaddr"], hosts);

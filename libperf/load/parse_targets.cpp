@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <array>
-#include <filesystem>
 
 #include "libperf/backends/delay_model.hpp"
+#include "libperf/backends/tls_files.hpp"
 #include "libperf/base/text.hpp"
 #include "libperf/base/url.hpp"
 #include "libperf/load/parse_context.hpp"
@@ -185,19 +185,30 @@ class TargetParser {
 
   void Tls() {
     MapReader tls = reader_.Child("tls");
-    const auto file = [&](std::string_view key, std::string& path) {
+    const auto file = [&](std::string_view key, std::string& path) -> const Node* {
       const Node* node = tls.Get(key);
       const auto text = node ? ConstantText(context_, *node, "a path") : std::nullopt;
-      if (!text) return;
+      if (!text) return nullptr;
       path = node->At().Resolve(*text);
-      std::error_code error;
-      if (!std::filesystem::exists(path, error)) {
-        context_.Error(*node, fmt::format("there is no file '{}'", path));
-      }
+      return context_.options.files.files ? node : nullptr;
     };
-    file("ca", spec_.http.ca_file);
-    file("cert", spec_.http.cert_file);
-    file("key", spec_.http.key_file);
+    const auto report = [&](const Node& node, const std::string& fault) {
+      if (!fault.empty()) context_.Error(node, fault);
+      return fault.empty();
+    };
+    backends::HttpConfig& http = spec_.http;
+    if (const Node* ca = file("ca", http.ca_file)) {
+      report(*ca, backends::CertificateFault(http.ca_file));
+    }
+    const Node* cert = file("cert", http.cert_file);
+    const bool good = cert && report(*cert, backends::CertificateFault(http.cert_file));
+    const Node* key = file("key", http.key_file);
+    // A key that is not named stands beside the certificate.
+    const bool apart = tls.Has("key");
+    if (good && (key || !apart)) {
+      report(apart ? *key : *cert,
+             backends::KeyFault(apart ? http.key_file : http.cert_file, http.cert_file));
+    }
     spec_.http.verify = tls.Bool("verify").value_or(true);
     if (tls.Has("key") && !tls.Has("cert")) tls.Error("key", "a key needs its `cert`");
     tls.Finish();
