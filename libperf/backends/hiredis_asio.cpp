@@ -31,6 +31,8 @@ using Elements = int;
 
 /// More than any sensible reply has; a length from a broken peer must not take all memory.
 constexpr Elements kMaxElements = 1 << 20;
+/// hiredis 0.14 stops at 7 to 9 levels by itself, later ones never.
+constexpr int kMaxDepth = 64;
 
 }  // namespace
 
@@ -57,6 +59,7 @@ struct HiredisStream::Parse {
     return stream.keep_ ? Put(task, std::string(text, length)) : &stream;
   }
   static void* Array(const redisReadTask* task, Elements elements) {
+    if (Of(task).context_->reader->ridx >= kMaxDepth) return nullptr;
     if (!Of(task).keep_) return &Of(task);
     if (elements > kMaxElements) return nullptr;
     return Put(task, Json::Array(static_cast<std::size_t>(elements)));
@@ -217,7 +220,8 @@ HiredisStream::Step HiredisStream::Next() {
   void* reply = nullptr;
   error_reply_.clear();
   if (redisReaderGetReply(reader, &reply) != REDIS_OK) {
-    Break(reader->errstr);
+    // Without memory is how a callback ends the reading.
+    Break(reader->err == REDIS_ERR_OOM ? "a reply of too many elements or levels" : reader->errstr);
     return Step::kBroken;
   }
   return reply == nullptr ? Step::kMore : Step::kReply;
