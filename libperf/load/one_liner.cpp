@@ -4,9 +4,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "libperf/base/error.hpp"
 #include "libperf/base/json.hpp"
+#include "libperf/base/text.hpp"
 #include "libperf/base/units.hpp"
 #include "libperf/base/url.hpp"
 
@@ -35,6 +37,7 @@ std::string Quoted(const std::string& text) {
 }
 
 constexpr std::uint64_t kDefaultConnections = 10;
+constexpr const char* kDefaultDuration = "10s";
 constexpr std::uint64_t kDefaultPool = 100;  // under a rate: a pool that seldom limits
 
 std::string TargetText(const OneLiner& line, const std::string& base) {
@@ -98,16 +101,52 @@ std::string StepText(const OneLiner& line, const std::string& path) {
   return text;
 }
 
+/// What the scenario would refuse, too, but at a place that the user has not written.
+void CheckFlags(const OneLiner& line) {
+  const auto time = [](std::string_view flag, const std::string& text, const char* example) {
+    if (text.empty() || ParseDuration(text)) return;
+    throw UsageError(fmt::format("{} {}: expected a time with its unit, such as {}", flag,
+                                 Excerpt(text, 40), example));
+  };
+  time("--duration", line.duration, "10s");
+  time("--warmup", line.warmup, "2s");
+  time("--timeout", line.timeout, "250ms");
+  if (line.rate && ParseRate(*line.rate).value_or(0) <= 0) {
+    throw UsageError(
+        fmt::format("--rate {}: expected a rate such as 1000/s", Excerpt(*line.rate, 40)));
+  }
+  if (line.rate && line.count && !line.duration.empty()) {
+    throw UsageError("--rate and --requests say how long it takes: leave --duration out");
+  }
+  if (line.poisson && !line.rate) {
+    throw UsageError("--poisson spaces the arrivals of --rate: there is no rate");
+  }
+  if (line.kind != TargetKind::kHttp || line.url == "private" || line.url.starts_with("${")) return;
+  const std::string url = ToLower(line.url);
+  constexpr std::string_view kSchemes[] = {"http://", "https://", "unix:"};
+  if (std::any_of(std::begin(kSchemes), std::end(kSchemes),
+                  [&](std::string_view scheme) { return url.starts_with(scheme); })) {
+    return;
+  }
+  throw UsageError(fmt::format(
+      "'{}' is no URL for HTTP: expected http://…, https://…, unix:///path/of/the/socket (with "
+      ":/path of the request behind it) or 'private'{}",
+      Excerpt(line.url, 100),
+      url.find("://") == std::string::npos
+          ? fmt::format("; did you mean 'http://{}'?", Excerpt(line.url, 100))
+          : ""));
+}
+
 std::string LoadText(const OneLiner& line) {
   std::string text = "load:\n  - name: load\n    flow: main\n";
+  // A pipeline is one iteration of that many requests.
+  const std::uint64_t iterations = (line.count.value_or(0) + line.pipeline - 1) / line.pipeline;
+  const std::string whole = line.duration.empty() ? kDefaultDuration : line.duration;
   if (line.rate) {
-    std::string duration = line.duration;
+    std::string duration = whole;
     if (line.count) {
       // So many at that rate: the time follows.
-      const auto rate = ParseRate(*line.rate);
-      if (!rate || *rate <= 0)
-        throw UsageError(fmt::format("--rate {}: expected a rate such as 1000/s", *line.rate));
-      const double ns = static_cast<double>(*line.count) / *rate * 1e9;
+      const double ns = static_cast<double>(iterations) / *ParseRate(*line.rate) * 1e9;
       if (ns > 9e18)
         throw UsageError(fmt::format("-n {} at {} never ends", *line.count, *line.rate));
       duration = FormatExact(Duration(static_cast<std::int64_t>(ns)));
@@ -115,38 +154,48 @@ std::string LoadText(const OneLiner& line) {
     text += fmt::format("    rate: {}\n    for: {}\n    spacing: {}\n", Quoted(*line.rate),
                         Quoted(duration), line.poisson ? "poisson" : "even");
   } else if (line.count) {
-    // A pipeline is one iteration of that many requests.
-    const std::uint64_t iterations = (*line.count + line.pipeline - 1) / line.pipeline;
     text += fmt::format("    users: {}\n    iterations: {}\n", line.connections.value_or(1),
                         iterations);
+    if (!line.duration.empty()) text += fmt::format("    for: {}\n", Quoted(line.duration));
   } else {
     text += fmt::format("    users: {}\n    for: {}\n",
-                        line.connections.value_or(kDefaultConnections), Quoted(line.duration));
+                        line.connections.value_or(kDefaultConnections), Quoted(whole));
   }
   if (!line.warmup.empty()) text += fmt::format("    warmup: {}\n", Quoted(line.warmup));
   return text;
 }
 
+/// The target is the server; what follows the authority is the step's path.
+void SplitUrl(const std::string& url, std::string& base, std::string& path) {
+  if (url == "private") {
+    path = "/echo";
+    return;
+  }
+  // A fragment is never sent, and may hold a "/" itself.
+  base = url.substr(0, url.find('#'));
+  std::size_t begin = std::string::npos;
+  if (base.starts_with("unix:")) {
+    // As nginx writes it: a colon ends the path of the socket.
+    begin = base.find(":/", sizeof "unix:/" - 1);
+    if (begin == std::string::npos) return;
+    path = base.substr(begin + 1);
+  } else {
+    const std::size_t authority = base.find("://");
+    begin = base.find_first_of("/?", authority == std::string::npos ? 0 : authority + 3);
+    if (begin == std::string::npos) return;
+    path = base.substr(begin);
+    if (path.front() == '?') path.insert(path.begin(), '/');
+  }
+  base.resize(begin);
+}
+
 }  // namespace
 
 std::string ScenarioText(const OneLiner& line) {
+  CheckFlags(line);
   std::string base = line.url;
   std::string path = "/";
-  if (line.kind == TargetKind::kHttp && line.url != "private") {
-    // The target is the server; what follows the authority is the step's path.
-    // A fragment is never sent, and may hold a "/" itself.
-    base = line.url.substr(0, line.url.find('#'));
-    const std::size_t authority = base.find("://");
-    const std::size_t from = authority == std::string::npos ? 0 : authority + 3;
-    const std::size_t slash = base.find_first_of("/?", from);
-    if (slash != std::string::npos) {
-      path = base.substr(slash);
-      base.resize(slash);
-      if (path.front() == '?') path.insert(path.begin(), '/');
-    }
-  } else if (line.kind == TargetKind::kHttp) {
-    path = "/echo";
-  }
+  if (line.kind == TargetKind::kHttp) SplitUrl(line.url, base, path);
   std::string text =
       "scenario: one-liner\n" + TargetText(line, base) + StepText(line, path) + LoadText(line);
   text += "thresholds:\n";

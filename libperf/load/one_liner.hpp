@@ -29,7 +29,7 @@ struct OneLiner {
   std::optional<std::string> rate;           // "1000/s": open arrivals
   std::optional<std::uint64_t> connections;  // closed users, or the pool's size under a rate
   std::optional<std::uint64_t> count;        // that many in all
-  std::string duration = "10s";
+  std::string duration;                      // empty: 10s, or until `count` is reached
   std::string warmup;
   bool poisson = false;
   // How it is judged and sent.
@@ -43,7 +43,8 @@ struct OneLiner {
 };
 
 /// The scenario that a one-liner stands for, as YAML with every value quoted where it must be.
-/// Throws: UsageError for what contradicts itself (a body with GET and so on is allowed).
+/// Throws: UsageError that names the flag, for rates and times that are none and for what
+/// contradicts itself (a body with GET and so on is allowed).
 PERF_EXPORT std::string ScenarioText(const OneLiner& line);
 
 }  // namespace perf::load

@@ -98,6 +98,17 @@ TEST_CASE("one-liner: a URL is taken apart into the target and the step's path")
   }
 }
 
+TEST_CASE("one-liner: HTTP over a unix socket, with the path of the request behind a colon") {
+  for (const auto& [url, path] : {std::pair{"unix:///run/x.sock", "/"},
+                                  std::pair{"unix:///run/x.sock:/tts?a=1#top", "/tts?a=1"}}) {
+    OneLiner line;
+    line.url = url;
+    const Scenario scenario = test::Parsed(ScenarioText(line));
+    CHECK(scenario.targets.at(0).http.unix_socket == "/run/x.sock");
+    CHECK(Rendered(std::get<HttpStep>(OnlyStep(scenario).action).path) == path);
+  }
+}
+
 TEST_CASE("one-liner: what is written with a dollar and a brace stays an expression") {
   OneLiner line;
   line.url = "http://127.0.0.1:9/users/${rand.int(7,7)}";
@@ -135,6 +146,7 @@ TEST_CASE("one-liner: the load is what the flags say") {
             .Planned() == doctest::Approx(10'000));
 
   line.rate.reset();
+  line.poisson = false;
   line.connections = 64;
   scenario = test::Parsed(ScenarioText(line));
   CHECK(scenario.loads.at(0).kind == LoadSpec::Kind::kIterations);
@@ -153,12 +165,69 @@ TEST_CASE("one-liner: nonsense is refused, and slips nothing past the flags") {
   OneLiner line;
   line.url = "http://127.0.0.1:9/";
   line.duration = "10s\nallow: [example.org]";
+  CHECK_THROWS_AS(ScenarioText(line), UsageError);
+  line.duration.clear();
+  line.method = "GET\nallow: [example.org]";
   CHECK_THROWS_AS(test::Parsed(ScenarioText(line)), ConfigError);
-  line.duration = "10s";
+  line.method = "GET";
   line.rate = "fast";
   line.count = 10;
   CHECK_THROWS_AS(ScenarioText(line), UsageError);
   line.rate = "0.001/s";
   line.count = std::uint64_t{1} << 62;
   CHECK_THROWS_AS(ScenarioText(line), UsageError);
+}
+
+TEST_CASE("one-liner: a flag that is no good is named") {
+  const auto complaint = [](auto change) {
+    OneLiner line;
+    line.url = "http://127.0.0.1:9/";
+    change(line);
+    try {
+      return ScenarioText(line);
+    } catch (const UsageError& error) {
+      return std::string(error.what());
+    }
+  };
+  CHECK(complaint([](OneLiner& line) { line.rate = "1000"; }) ==
+        "--rate 1000: expected a rate such as 1000/s");
+  CHECK(complaint([](OneLiner& line) { line.rate = "0/s"; }).starts_with("--rate 0/s"));
+  CHECK(complaint([](OneLiner& line) {
+          line.duration = "10";
+          line.count = 4;
+        }) == "--duration 10: expected a time with its unit, such as 10s");
+  CHECK(complaint([](OneLiner& line) { line.timeout = "5"; }).starts_with("--timeout 5: "));
+  CHECK(complaint([](OneLiner& line) { line.warmup = "x"; }).starts_with("--warmup x: "));
+  CHECK(complaint([](OneLiner& line) { line.poisson = true; }).starts_with("--poisson "));
+  CHECK(complaint([](OneLiner& line) {
+          line.rate = "5/s";
+          line.count = 5;
+          line.duration = "1s";
+        }).find("leave --duration out") != std::string::npos);
+  CHECK(complaint([](OneLiner& line) {
+          line.url = "localhost:8080/x";
+        }).ends_with("did you mean 'http://localhost:8080/x'?"));
+  CHECK(complaint([](OneLiner& line) { line.url = "ftp://x"; }).find("unix:///path") !=
+        std::string::npos);
+}
+
+TEST_CASE("one-liner: each command of a pipeline is one of so many requests") {
+  OneLiner line;
+  line.kind = TargetKind::kRedis;
+  line.url = "redis://127.0.0.1:9";
+  line.pipeline = 16;
+  line.count = 1000;
+  CHECK(test::Parsed(ScenarioText(line)).loads.at(0).iterations == 63);
+  line.rate = "10/s";
+  CHECK(test::Parsed(ScenarioText(line)).loads.at(0).length == 6300ms);
+}
+
+TEST_CASE("one-liner: so many requests, but no longer than that") {
+  OneLiner line;
+  line.url = "http://127.0.0.1:9/";
+  line.count = 1000;
+  CHECK(test::Parsed(ScenarioText(line)).loads.at(0).length == 0s);
+  line.duration = "5s";
+  CHECK(test::Parsed(ScenarioText(line)).loads.at(0).length == 5s);
+  CHECK(test::Parsed(ScenarioText(line)).loads.at(0).iterations == 1000);
 }

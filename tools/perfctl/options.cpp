@@ -77,7 +77,8 @@ void AddLoadFlags(CLI::App& app, OneLinerCommand& one, Words& words) {
   app.add_option("-n,--requests", words.count, "so many requests in all")
       ->type_name("N")
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000'000'000}));
-  app.add_option("-d,--duration", line.duration, "how long (default 10s)")->type_name("TIME");
+  app.add_option("-d,--duration", line.duration, "how long (default 10s); with -n at most so long")
+      ->type_name("TIME");
   app.add_option("--warmup", line.warmup, "leave this first part out of the verdict")
       ->type_name("TIME");
   app.add_flag("--poisson", line.poisson,
@@ -97,7 +98,8 @@ CLI::App* AddHttp(CLI::App& app, OneLinerCommand& one, Words& words) {
   load::OneLiner& line = one.line;
   command
       ->add_option("url", line.url,
-                   "http:// or https:// URL, or 'private' for the built-in speech server")
+                   "http:// or https:// URL, unix:///SOCKET[:/PATH], or 'private' for the built-in "
+                   "speech server")
       ->required()
       ->type_name("URL");
   command->add_option("-m,--method", line.method, "method (default GET)")->type_name("METHOD");
@@ -278,7 +280,7 @@ Options ParseOptions(int argc, char** argv) {
       ->type_name("FILE");
   init->add_flag("--force", parsed->init.force, "replace the file if it exists");
   CLI::App* validate = app.add_subcommand("validate", "check scenario files without running them");
-  validate->add_option("files", parsed->validate.files, "YAML files")
+  validate->add_option("files", parsed->validate.files, "YAML files; - is standard input")
       ->required()
       ->type_name("FILE");
   validate->add_option("--allow-host", parsed->validate.allow_hosts, "as in run")
