@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <string>
+
 #include "options.hpp"
 
 namespace perf::tool {
@@ -10,5 +12,8 @@ int Run(const RunCommand& command, const Options& options);
 int RunOneLiner(const OneLinerCommand& command, const Options& options);
 int Init(const InitCommand& command);
 int Validate(const ValidateCommand& command);
+
+/// All of standard input, for a file named "-". Throws: ConfigError above 16 MiB.
+std::string ReadStdin();
 
 }  // namespace perf::tool

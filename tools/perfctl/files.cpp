@@ -27,16 +27,20 @@ int Init(const InitCommand& command) {
     return kPass;
   }
   // O_EXCL instead of a look before: nothing of the user's is overwritten, whoever else writes.
-  const int mode = O_WRONLY | O_CREAT | O_CLOEXEC | (command.force ? O_TRUNC : O_EXCL);
+  // O_NONBLOCK: a pipe without a reader is an error and not a wait.
+  const int mode = O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK | (command.force ? O_TRUNC : O_EXCL);
   const int fd = ::open(path.c_str(), mode, 0644);
   if (fd < 0) {
     const char* remedy = errno == EEXIST ? " (use --force to replace it)" : "";
     throw OutputError(fmt::format("{}: {}{}", path, std::strerror(errno), remedy));
   }
   const ssize_t written = ::write(fd, text.data(), text.size());
-  const bool closed = ::close(fd) == 0;
-  if (written != static_cast<ssize_t>(text.size()) || !closed) {
-    throw OutputError(fmt::format("{}: {}", path, std::strerror(errno)));
+  int error = written < 0 ? errno : written < static_cast<ssize_t>(text.size()) ? ENOSPC : 0;
+  if (::close(fd) != 0 && error == 0) error = errno;
+  if (error != 0) {
+    // Half a scenario would only be in the way of the next try.
+    if (!command.force) ::unlink(path.c_str());
+    throw OutputError(fmt::format("{}: {}", path, std::strerror(error)));
   }
   report::WriteStdout(fmt::format("{0} is written; run it with: perfctl run {0}\n", path));
   return kPass;
@@ -50,6 +54,7 @@ int Validate(const ValidateCommand& command) {
     config::Diagnostics diagnostics;
     load::ParseOptions parse;
     parse.path = file;
+    if (file == "-") parse.text = ReadStdin();
     parse.sets = command.sets;
     parse.profile = command.profile;
     parse.allow_hosts = command.allow_hosts;
@@ -59,7 +64,7 @@ int Validate(const ValidateCommand& command) {
       continue;
     }
     ++bad;
-    fmt::print(stderr, "{}", diagnostics.Render(config::DiagnosticFormat::kText));
+    report::WriteStderr(diagnostics.Render(config::DiagnosticFormat::kText));
     if (github) report::WriteStdout(diagnostics.Render(config::DiagnosticFormat::kGitHub));
   }
   return bad == 0 ? kPass : kInvalidInput;

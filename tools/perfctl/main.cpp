@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <csignal>
-#include <cstdio>
 #include <exception>
 #include <variant>
 
@@ -11,6 +12,7 @@
 #include "libperf/base/error.hpp"
 #include "libperf/base/log.hpp"
 #include "libperf/base/url.hpp"
+#include "libperf/report/output_dir.hpp"
 #include "options.hpp"
 
 namespace perf::tool {
@@ -26,7 +28,7 @@ int Dispatch(const Options& options) {
 }
 
 int Complain(ExitCode code, const std::exception& error) {
-  fmt::print(stderr, "perfctl: {}\n", MaskSecrets(error.what()));
+  report::WriteStderr(fmt::format("perfctl: {}\n", MaskSecrets(error.what())));
   return code;
 }
 
@@ -50,10 +52,19 @@ int Main(int argc, char** argv) {
   }
 }
 
+/// Where standard output or error was closed, the next file to be opened would take its number,
+/// and what is printed would go there. Writing to what stands there instead fails.
+void HoldStandardFiles() {
+  int fd = ::open("/dev/null", O_RDONLY);
+  while (fd >= 0 && fd <= STDERR_FILENO) fd = ::dup(fd);
+  if (fd > STDERR_FILENO) ::close(fd);
+}
+
 }  // namespace
 }  // namespace perf::tool
 
 int main(int argc, char** argv) {
+  perf::tool::HoldStandardFiles();
   // A peer or a reader that went away is an error of one write, not the end of the program.
   std::signal(SIGPIPE, SIG_IGN);
   return perf::tool::Main(argc, argv);

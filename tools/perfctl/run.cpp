@@ -39,17 +39,6 @@ void CatchSignals() {
   ::sigaction(SIGTERM, &action, nullptr);
 }
 
-std::string ReadStdin() {
-  constexpr std::size_t kMost = std::size_t{16} << 20;
-  std::string text;
-  char buffer[65536];
-  while (const std::size_t got = std::fread(buffer, 1, sizeof buffer, stdin)) {
-    text.append(buffer, got);
-    if (text.size() > kMost) throw ConfigError("-: more than 16 MiB on standard input");
-  }
-  return text;
-}
-
 int CodeOf(const load::Result& result, bool written) {
   if (result.verdict == load::Verdict::kInterrupted) return kInterrupted;
   if (!written) return kCannotWrite;
@@ -64,7 +53,7 @@ void Print(const load::Result& result, const RunFlags& flags, const Options& opt
   const std::string text = flags.quiet ? report::VerdictLine(result, style) + "\n"
                                        : report::Summary(result, style, written);
   if (flags.json) {
-    if (!flags.quiet) fmt::print(stderr, "{}", text);
+    if (!flags.quiet) report::WriteStderr(text);
     report::WriteStdout(json);
   } else {
     report::WriteStdout(text);
@@ -97,12 +86,27 @@ int RunScenario(const load::Scenario& scenario, const RunFlags& flags, const Opt
     cannot_write.emplace(error);
   }
   // A disk that is full must not cost the user the figures.
-  Print(result, flags, options, json, written);
-  if (cannot_write) fmt::print(stderr, "perfctl: {}\n", cannot_write->what());
+  try {
+    Print(result, flags, options, json, written);
+  } catch (const OutputError& error) {
+    cannot_write.emplace(error);
+  }
+  if (cannot_write) report::WriteStderr(fmt::format("perfctl: {}\n", cannot_write->what()));
   return CodeOf(result, !cannot_write);
 }
 
 }  // namespace
+
+std::string ReadStdin() {
+  constexpr std::size_t kMost = std::size_t{16} << 20;
+  std::string text;
+  char buffer[65536];
+  while (const std::size_t got = std::fread(buffer, 1, sizeof buffer, stdin)) {
+    text.append(buffer, got);
+    if (text.size() > kMost) throw ConfigError("-: more than 16 MiB on standard input");
+  }
+  return text;
+}
 
 int Run(const RunCommand& command, const Options& options) {
   load::ParseOptions parse;
