@@ -6,9 +6,11 @@
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <system_error>
@@ -23,6 +25,7 @@ namespace {
 
 constexpr std::size_t kReadBytes = 64 * 1024;
 constexpr int kBacklog = 1024;
+constexpr Duration kRetry = std::chrono::milliseconds(50);
 
 struct Where {
   sockaddr_storage storage{};
@@ -91,11 +94,10 @@ std::uint16_t PortOf(const UniqueFd& fd) {
 }  // namespace
 
 FaultCore::FaultCore(EventLoop& the_loop, FaultProxyOptions the_options)
-    : FaultLinkOwner(the_loop, std::move(the_options)),
-      retry_(loop.Context()),
-      random_(options.seed),
-      memory_(kReadBytes) {
-  door_.core = this;
+    : FaultLinkOwner(the_loop, std::move(the_options)), random_(options.seed), memory_(kReadBytes) {
+  door_.core = bell_.core = this;
+  timer_ = UniqueFd(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
+  if (!timer_) Fail(options.listen);
   buffer = memory_;
   if (options.listen.starts_with('/')) {
     address_.unix_socket = options.listen;
@@ -113,7 +115,12 @@ FaultCore::~FaultCore() {
   if (!address_.unix_socket.empty()) ::unlink(address_.unix_socket.c_str());
 }
 
-void FaultCore::Start() { watching_ = loop.Sockets().Add(listener_.Get(), EPOLLIN, door_); }
+void FaultCore::Start() {
+  loop.Sockets().Add(timer_.Get(), EPOLLIN, bell_);
+  Watch();
+}
+
+void FaultCore::Watch() { watching_ = loop.Sockets().Add(listener_.Get(), EPOLLIN, door_); }
 
 void FaultCore::Unwatch() {
   if (std::exchange(watching_, false)) loop.Sockets().Remove(listener_.Get(), door_);
@@ -125,14 +132,14 @@ void FaultCore::Listen() {
   if (!address_.unix_socket.empty()) ::unlink(address_.unix_socket.c_str());
   listener_ = Bind(options.listen, address_.port);
   if (::listen(listener_.Get(), kBacklog) != 0) Fail(options.listen);
-  Start();
+  Watch();
 }
 
 void FaultCore::StopListening() {
   if (!listener_) return;
   Unwatch();
   const UniqueFd closing = std::exchange(listener_, UniqueFd());
-  retry_.cancel();
+  retry_at_ = TimePoint::max();
 }
 
 void FaultCore::AcceptAll() {
@@ -143,11 +150,8 @@ void FaultCore::AcceptAll() {
     if (!fd) {
       // Out of descriptors, most likely: looking again at once would only spin.
       Unwatch();
-      retry_.expires_after(std::chrono::milliseconds(50));
-      retry_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
-        const auto self = weak.lock();
-        if (!error && self && self->listener_) self->Start();
-      });
+      retry_at_ = Clock::now() + kRetry;
+      SetBell();
       return;
     }
     if (links_.size() >= options.max_connections) continue;
@@ -157,7 +161,7 @@ void FaultCore::AcceptAll() {
     }
     auto link = std::make_shared<FaultLink>(shared_from_this(), std::move(fd),
                                             random_.Fork(random_.Next()));
-    links_.emplace(link.get(), link);
+    links_[link.get()].link = link;
     link->Set(fault_);
   }
 }
@@ -165,7 +169,7 @@ void FaultCore::AcceptAll() {
 std::vector<std::shared_ptr<FaultLink>> FaultCore::Links() const {
   std::vector<std::shared_ptr<FaultLink>> links;
   links.reserve(links_.size());
-  for (const auto& [key, link] : links_) links.push_back(link);
+  for (const auto& [key, held] : links_) links.push_back(held.link);
   return links;
 }
 
@@ -189,9 +193,58 @@ void FaultCore::Inject(std::size_t bytes) {
   for (const auto& link : Links()) link->Inject(bytes);
 }
 
-void FaultCore::Gone(FaultLink& link) { links_.erase(&link); }
+void FaultCore::WakeAt(FaultLink& link, TimePoint at) {
+  const auto found = links_.find(&link);
+  if (found == links_.end()) return;
+  TimePoint& wake = found->second.wake;
+  if (wake == at) return;
+  if (wake != TimePoint::max()) wakes_.erase({wake, &link});
+  wake = at;
+  if (at == TimePoint::max()) return;
+  wakes_.emplace(at, &link);
+  SetBell();
+}
+
+void FaultCore::SetBell() {
+  TimePoint next = retry_at_;
+  if (!wakes_.empty()) next = std::min(next, wakes_.begin()->first);
+  if (next >= rings_at_) return;  // a bell too early only finds nothing to do
+  rings_at_ = next;
+  // All zero would silence it.
+  const auto since = std::max<std::int64_t>(1, next.time_since_epoch().count());
+  itimerspec spec{};
+  spec.it_value.tv_sec = since / 1'000'000'000;
+  spec.it_value.tv_nsec = since % 1'000'000'000;
+  ::timerfd_settime(timer_.Get(), TFD_TIMER_ABSTIME, &spec, nullptr);
+}
+
+void FaultCore::Ring() {
+  std::uint64_t expirations = 0;
+  if (::read(timer_.Get(), &expirations, sizeof expirations) <= 0) return;
+  rings_at_ = TimePoint::max();
+  const TimePoint now = Clock::now();
+  if (retry_at_ <= now) {
+    retry_at_ = TimePoint::max();
+    if (listener_ && !watching_) Watch();
+  }
+  std::vector<std::shared_ptr<FaultLink>> due;
+  while (!wakes_.empty() && wakes_.begin()->first <= now) {
+    Held& held = links_.at(wakes_.begin()->second);
+    held.wake = TimePoint::max();
+    due.push_back(held.link);
+    wakes_.erase(wakes_.begin());
+  }
+  for (const auto& link : due) link->Work();
+  SetBell();
+}
+
+void FaultCore::Gone(FaultLink& link) {
+  WakeAt(link, TimePoint::max());
+  links_.erase(&link);
+}
 
 void FaultCore::CloseAll() {
+  if (!closed_) loop.Sockets().Remove(timer_.Get(), bell_);
   closed_ = true;
   StopListening();
   for (const auto& link : Links()) link->Close(Harm::kClose, false);

@@ -39,8 +39,7 @@ void FaultLink::Side::OnEvents(std::uint32_t events) {
 FaultLink::FaultLink(std::shared_ptr<FaultLinkOwner> owner, UniqueFd client, Random random)
     : owner_(std::move(owner)),
       up_(client_, server_, random.Fork(0)),
-      down_(server_, client_, random.Fork(1)),
-      timer_(owner_->loop.Context()) {
+      down_(server_, client_, random.Fork(1)) {
   client_.link = server_.link = this;
   owner_->tally.Accepted(Clock::now());
   Attach(client_, std::move(client));
@@ -124,13 +123,11 @@ void FaultLink::Close(Harm how, bool by_fault) {
   Tell();
   Detach(client_, how);
   Detach(server_, how);
-  timer_.cancel();
   if (!answered_) owner_->tally.Dialled();
   owner_->tally.Left(by_fault);
   owner_->Gone(*this);
 }
 
-/// Carries what can be carried, in both directions, and looks when there will be more.
 void FaultLink::Work() {
   const bool more_up = Carry(up_);
   if (closed_) return;
@@ -138,12 +135,8 @@ void FaultLink::Work() {
   if (closed_) return;
   Tell();
   if (up_.done && down_.done) return Close(Harm::kClose, false);
-  ArmTimer();
-  if (!more_up && !more_down) return;
-  owner_->loop.Post([weak = weak_from_this()] {
-    const auto self = weak.lock();
-    if (self && !self->closed_) self->Work();
-  });
+  if (!more_up && !more_down) return ArmTimer();
+  owner_->WakeAt(*this, Clock::now());
 }
 
 void FaultLink::Tell() {
@@ -156,15 +149,14 @@ void FaultLink::ArmTimer() {
   const TimePoint now = Clock::now();
   TimePoint next = TimePoint::max();
   for (const Way* way : {&up_, &down_}) {
-    if (way->to.fd && !way->done) next = std::min(next, way->line.Look(now).at);
     if (way->reset_tries > 0) next = std::min(next, now + std::chrono::milliseconds(1));
+    if (!way->to.fd || way->done || way->reset_tries > 0) continue;
+    const FaultLine::Next out = way->line.Look(now);
+    // Something may have become due since it was looked for.
+    const bool due = out.ended || (!out.bytes.empty() && way->to.writable);
+    next = std::min(next, due ? now : out.at);
   }
-  if (next == TimePoint::max()) return;
-  timer_.expires_at(next);
-  timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
-    const auto self = weak.lock();
-    if (!error && self && !self->closed_) self->Work();
-  });
+  owner_->WakeAt(*this, next);
 }
 
 bool FaultLink::CanRead(const Way& way) const noexcept {

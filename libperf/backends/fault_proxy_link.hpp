@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <boost/asio/steady_timer.hpp>
 #include <memory>
 #include <optional>
 #include <span>
@@ -19,6 +18,8 @@ class FaultLink;
 /// What the links of one proxy need of it; it outlives them.
 struct FaultLinkOwner {
   virtual void Gone(FaultLink& link) = 0;
+  /// Asks for FaultLink::Work at that instant, in place of the one asked for before.
+  virtual void WakeAt(FaultLink& link, TimePoint at) = 0;
   EventLoop& loop;
   FaultProxyOptions options;
   FaultTally tally;
@@ -43,6 +44,8 @@ class FaultLink final : public std::enable_shared_from_this<FaultLink> {
   void Set(const Fault& fault);
   void Strike(Harm how);
   void Inject(std::size_t bytes);
+  /// Carries what can be carried, in both directions, and asks to be woken when there is more.
+  void Work();
   /// kReset or kClose.
   void Close(Harm how, bool by_fault);
 
@@ -69,7 +72,6 @@ class FaultLink final : public std::enable_shared_from_this<FaultLink> {
   void Detach(Side& side, Harm how);
   static Task<void> Dial(std::shared_ptr<FaultLink> self);
   void Dialled(UniqueFd fd, const Failure& failure);
-  void Work();
   bool Carry(Way& way);
   bool CanRead(const Way& way) const noexcept;
   void Read(Way& way, TimePoint now);
@@ -84,7 +86,6 @@ class FaultLink final : public std::enable_shared_from_this<FaultLink> {
   Side server_;
   Way up_;
   Way down_;
-  boost::asio::steady_timer timer_;
   bool dialling_ = false;  // the server is being connected to
   bool answered_ = false;  // a byte of the server has reached the client
   bool closed_ = false;

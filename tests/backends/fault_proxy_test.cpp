@@ -174,7 +174,9 @@ TEST_CASE("fault proxy: jitter keeps the order") {
   std::jthread sender([&] {
     for (std::size_t i = 0; i < bytes.size(); i += 100) bench.Server().Send(bytes.substr(i, 100));
   });
-  CHECK((bench.Client().Receive(bytes.size()) == bytes));
+  const std::string got = bench.Client().Receive(bytes.size());
+  CHECK(got.size() == bytes.size());
+  CHECK((got == bytes));
 }
 
 TEST_CASE("fault proxy: bandwidth and slow bytes take at least their time") {
