@@ -19,6 +19,7 @@ constexpr std::size_t kMaxKept = 1000;
 constexpr std::size_t kMaxShown = 50;
 constexpr std::size_t kMaxMessage = 1000;
 constexpr std::size_t kMaxLine = 160;  // code points of a line that are shown
+constexpr std::size_t kMaxMasked = std::size_t{1} << 20;
 
 bool Continues(char c) noexcept { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
 
@@ -57,6 +58,8 @@ std::string MaskLine(std::string_view line, std::size_t& caret) {
 // The line and, below it, a caret; a long line is cut to a window around the column. Tabs
 // before the caret are repeated, so that both lines are indented alike.
 std::string ShowLine(const Place& place) {
+  // To mask it as a whole takes time for each byte, and no one has written it by hand.
+  if (place.source->Line(place.line).size() > kMaxMasked) return {};
   const std::string line = Printable(place.source->Line(place.line));
   std::size_t caret = ByteOf(line, static_cast<std::size_t>(std::max(place.column, 1)) - 1);
   // Masked as a whole before it is cut: a cut could separate a password from what marks it.

@@ -47,6 +47,10 @@ TEST_CASE("config: places without a line or beyond the text") {
   CHECK(diagnostics.Render() == "(no file): error: no\n");
 }
 
+TEST_CASE("config: a line that nobody has written by hand is not shown") {
+  CHECK(Shown(std::string((1 << 20) + 1, 'x'), 1, 7) == "dir/f.yaml:1:7: error: no\n");
+}
+
 TEST_CASE("config: a long line is cut around the column") {
   const std::string said =
       Shown(std::string(100'000, 'x') + "!" + std::string(100'000, 'y'), 1, 100'001);
