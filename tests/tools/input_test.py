@@ -18,6 +18,8 @@ class CommandLine(PerfctlCase):
                             (["run", path, "--profle", "x"], ("unknown option '--profle'", "'--profile'")),
                             (["http", "private", "--rat=5/s"], ("--rat", "'--rate'")),
                             (["run", path, "more"], ("unexpected argument 'more'",)),
+                            (["--json", "http", "private"], ("'--json' stands behind the command: perfctl http --json",)),
+                            (["help"], ("did you mean '--help'?",)), (["-v"], ("did you mean '--version'?",)),
                             ([], ("a command is missing",)), (["run"], ("file",))):
             with self.subTest(args=args):
                 done = self.perfctl(*args)

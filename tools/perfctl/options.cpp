@@ -227,8 +227,16 @@ std::string Unexpected(const CLI::App& app) {
     what = fmt::format("unknown command '{}'", Excerpt(word, 60));
     for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
   }
+  const std::string name = word.substr(0, word.find('='));
+  if (name == "help" || name == "version" || name == "-v" || name == "-V") {
+    return what + (name == "help" ? "; did you mean '--help'?" : "; did you mean '--version'?");
+  }
+  if (std::find(names.begin(), names.end(), name) != names.end() && !chosen.empty()) {
+    return fmt::format("option '{0}' stands behind the command: perfctl {1} {0} …", name,
+                       chosen.front()->get_name());
+  }
   const std::vector<std::string_view> candidates(names.begin(), names.end());
-  const std::string_view meant = Suggest(word.substr(0, word.find('=')), candidates);
+  const std::string_view meant = Suggest(name, candidates);
   return meant.empty() ? what : fmt::format("{}; did you mean '{}'?", what, meant);
 }
 
