@@ -6,7 +6,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <boost/asio/post.hpp>
 #include <cerrno>
 #include <chrono>
 #include <utility>
@@ -31,7 +30,7 @@ CURLM* MakeMulti() {
 
 CurlMulti::CurlMulti(EventLoop& loop)
     : loop_(loop),
-      poller_(Poller::Of(loop.Context())),
+      poller_(loop.Sockets()),
       multi_(MakeMulti()),
       timer_(loop, [this] { Act(CURL_SOCKET_TIMEOUT, 0); }) {
   curl_multi_setopt(multi_, CURLMOPT_SOCKETFUNCTION, &CurlMulti::OnSocket);
@@ -83,7 +82,7 @@ int CurlMulti::OnTimer(CURLM*, long timeout_ms, void* data) {
 
 void CurlMulti::PostKick() {
   if (std::exchange(kick_posted_, true)) return;
-  boost::asio::post(loop_.Context(), [weak = weak_from_this()] {
+  loop_.Soon([weak = weak_from_this()] {
     if (const auto self = weak.lock()) {
       self->kick_posted_ = false;
       self->Kick();

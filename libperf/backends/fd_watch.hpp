@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <memory>
+#include <cstdint>
 
 #include "libperf/backends/loop.hpp"
+#include "libperf/backends/poller.hpp"
 
 namespace perf::backends {
 
-/// Readiness of a descriptor that a foreign library owns (libpq, hiredis), by a registration that
-/// lasts: Asio's public async_wait costs an epoll_ctl per wait, which is a tenth of what a
-/// request on a local socket costs.
+/// One-shot waits on a descriptor that a foreign library owns (libpq, hiredis), on top of a
+/// registration that lasts: libraries ask "call me when it can be read" again and again, and none
+/// of these costs a system call.
 /// Thread safety: none; belongs to its loop's thread.
 /// Lifetime: borrows loop, descriptor and callbacks' `self`; Release before the descriptor is
 /// closed. A callback may re-arm, release or destroy the watch.
-class FdWatch {
+class FdWatch final : private Poller::Watcher {
  public:
   using Callback = void (*)(void* self);
   FdWatch(EventLoop& loop, Callback on_readable, Callback on_writable, void* self);
@@ -38,13 +39,18 @@ class FdWatch {
   static bool Pending(int fd) noexcept;
 
  private:
-  struct Registration;
-  EventLoop& loop_;
+  void OnEvents(std::uint32_t events) override;
+  void Change();
+
+  Poller& poller_;
   Callback on_readable_;
   Callback on_writable_;
   void* self_;
   int fd_ = -1;
-  Registration* registration_ = nullptr;  // shared with operations that are still queued
+  bool* gone_ = nullptr;  // set by the destructor and by Release while a callback runs
+  bool want_read_ = false;
+  bool want_write_ = false;
+  bool edge_ = false;  // one came while nobody waited
 };
 
 }  // namespace perf::backends

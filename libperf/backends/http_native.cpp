@@ -29,7 +29,7 @@ constexpr int kMaxReads = 16;
 /// reply is parsed before anybody else runs.
 struct Shared {
   Shared(EventLoop& l, HttpConfig&& c)
-      : loop(l), poller(Poller::Of(l.Context())), config(std::move(c)), preamble(config) {}
+      : loop(l), poller(l.Sockets()), config(std::move(c)), preamble(config) {}
 
   EventLoop& loop;
   Poller& poller;
@@ -274,6 +274,7 @@ class NativeConnector final : public HttpConnector {
     address_.host = kept.base.host;
     address_.port = kept.base.port != 0 ? kept.base.port : 80;
     address_.unix_socket = kept.unix_socket;
+    if (kept.via_port != 0) address_ = {"127.0.0.1", kept.via_port, ""};
   }
 
   Task<Dialled<HttpConnection>> Dial(Deadline deadline) override {

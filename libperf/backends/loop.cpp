@@ -2,21 +2,23 @@
 #include "libperf/backends/loop.hpp"
 
 #include <sched.h>
+#include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/post.hpp>
-#include <cerrno>
-#include <cstring>
+#include <boost/asio/io_context.hpp>
 #include <exception>
+#include <optional>
 #include <queue>
 #include <utility>
 #include <vector>
 
+#include "libperf/backends/asio_bridge.hpp"
+#include "libperf/backends/counting_fd.hpp"
+#include "libperf/backends/poller.hpp"
 #include "libperf/base/error.hpp"
+#include "libperf/base/guarded.hpp"
 
 namespace perf::backends {
 namespace asio = boost::asio;
@@ -27,8 +29,11 @@ namespace {
 constexpr Duration kQuantum = std::chrono::microseconds(80);
 // The longest that a wake-up is asked for ahead of its instant; the rest is spun.
 constexpr Duration kMaxLead = std::chrono::microseconds(60);
-// Handlers that run between two looks at the clock.
+// Handlers of Asio that run between two looks at the clock.
 constexpr std::size_t kBatch = 64;
+// A loop that is kept busy by its sockets asks Asio this often for the rest: posted work, names
+// that were resolved, the kernel's timer (which the clock has overtaken anyway).
+constexpr Duration kAsioEvery = std::chrono::microseconds(100);
 
 // See EventLoop::PollAfterYield.
 constexpr int kMostYieldCredit = 64;
@@ -47,11 +52,16 @@ struct Sleeper {
 }  // namespace
 
 struct EventLoop::Parts {
-  explicit Parts(asio::io_context& context)
-      : guard(asio::make_work_guard(context)), timer(context), wheel(Clock::now()) {}
+  Parts()
+      : timer(poller, ::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC),
+              "timerfd_create", [this] { OnExpiry(); }),
+        wake(poller, ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), "eventfd", [this] { TakePosted(); }),
+        wheel(Clock::now()) {}
 
-  asio::executor_work_guard<asio::io_context::executor_type> guard;
-  asio::posix::stream_descriptor timer;
+  Poller poller;
+  CountingFd timer;
+  CountingFd wake;  // for what other threads posted
+  Guarded<std::vector<std::function<void()>>> posted;
   AlarmWheel wheel;
   std::priority_queue<Sleeper> sleepers;
   std::uint64_t order = 0;
@@ -61,9 +71,11 @@ struct EventLoop::Parts {
   TimePoint last_expiry{};
   std::vector<std::coroutine_handle<>> ready;
   std::vector<std::coroutine_handle<>> resuming;
+  std::vector<std::function<void()>> soon;
+  std::vector<std::function<void()>> calling;
+  TimePoint asked_asio{};
   std::size_t live = 0;
   std::exception_ptr failure;
-  bool wait_pending = false;
   bool cancelled = false;
   bool stopped = false;
   Duration lead{};         // how late the kernel usually wakes us: it is asked that much earlier
@@ -72,6 +84,7 @@ struct EventLoop::Parts {
   int yield_credit = kMostYieldCredit / 2;
   unsigned yields_skipped = 0;
   TimePoint started = Clock::now();
+  std::optional<AsioBridge> asio;  // last: Asio's objects may hold handlers that hold anything
 
   TimePoint NextInstant() {
     const TimePoint tick = wheel.NextTick();
@@ -81,24 +94,13 @@ struct EventLoop::Parts {
     if (!sleepers.empty()) next = std::min(next, sleepers.top().at);
     return next;
   }
-  void WaitForTimer();
+  bool Idle() const noexcept { return ready.empty() && soon.empty(); }
   void Program(TimePoint now);
   void OnExpiry();
+  void TakePosted();
 };
 
-void EventLoop::Parts::WaitForTimer() {
-  if (wait_pending) return;
-  wait_pending = true;
-  timer.async_wait(asio::posix::stream_descriptor::wait_read,
-                   [this](const boost::system::error_code& error) {
-                     wait_pending = false;
-                     if (!error) OnExpiry();
-                   });
-}
-
 void EventLoop::Parts::OnExpiry() {
-  std::uint64_t expirations = 0;
-  if (::read(timer.native_handle(), &expirations, sizeof expirations) <= 0) return;
   const TimePoint now = Clock::now();
   timer_at = TimePoint::max();
   last_expiry = now;
@@ -120,19 +122,39 @@ void EventLoop::Parts::Program(TimePoint now) {
   itimerspec spec{};
   spec.it_value.tv_sec = since / 1'000'000'000;
   spec.it_value.tv_nsec = since % 1'000'000'000;
-  ::timerfd_settime(timer.native_handle(), TFD_TIMER_ABSTIME, &spec, nullptr);
-  WaitForTimer();
+  ::timerfd_settime(timer.Get(), TFD_TIMER_ABSTIME, &spec, nullptr);
 }
 
-EventLoop::EventLoop() : context_(1), parts_(std::make_unique<Parts>(context_)) {
-  const int fd = ::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-  if (fd < 0) throw IoError(std::string("timerfd_create: ") + std::strerror(errno));
-  parts_->timer.assign(fd);
+void EventLoop::Parts::TakePosted() {
+  std::vector<std::function<void()>> taken;
+  {
+    auto waiting = posted.Lock();
+    taken.swap(*waiting);
+  }
+  for (auto& work : taken) soon.push_back(std::move(work));
 }
+
+EventLoop::EventLoop() : parts_(std::make_unique<Parts>()) {}
 
 EventLoop::~EventLoop() = default;
 
-void EventLoop::Post(std::function<void()> work) { asio::post(context_, std::move(work)); }
+Poller& EventLoop::Sockets() noexcept { return parts_->poller; }
+
+asio::io_context& EventLoop::Context() {
+  if (!parts_->asio) parts_->asio.emplace(parts_->poller);
+  return parts_->asio->context;
+}
+
+void EventLoop::Post(std::function<void()> work) {
+  {
+    auto waiting = parts_->posted.Lock();
+    waiting->push_back(std::move(work));
+    if (waiting->size() > 1) return;  // whoever came first has woken the loop
+  }
+  const std::uint64_t one = 1;
+  // Fails only where the counter is full, and then the loop will wake anyway.
+  [[maybe_unused]] const auto written = ::write(parts_->wake.Get(), &one, sizeof one);
+}
 
 void EventLoop::Run() {
   Parts& parts = *parts_;
@@ -144,15 +166,33 @@ void EventLoop::Run() {
     if (parts.stopped) break;
     const TimePoint now = Clock::now();
     std::size_t handled = 0;
-    if (parts.ready.empty() && !SpinWorthwhile(now)) {
-      parts.Program(now);
-      handled = busy ? PollAfterYield(now) : 0;
-      if (handled == 0) handled = context_.run_one();
+    if (!parts.Idle() || SpinWorthwhile(now)) {
+      handled = parts.poller.Poll(Duration::zero());
+    } else {
+      if (busy) handled = PollAfterYield(now);
+      if (handled == 0) {
+        parts.Program(now);
+        handled = Wait(std::chrono::hours(1));
+      }
     }
-    while (handled < kBatch && context_.poll_one() > 0) ++handled;
+    if (parts.asio && now - parts.asked_asio >= kAsioEvery) handled += PollAsio();
     busy = handled > 0;
   }
   if (parts.failure) std::rethrow_exception(std::exchange(parts.failure, nullptr));
+}
+
+std::size_t EventLoop::PollAsio() {
+  std::size_t handled = 0;
+  while (handled < kBatch && parts_->asio->context.poll_one() > 0) ++handled;
+  parts_->asked_asio = Clock::now();
+  return handled;
+}
+
+/// Sleeps until something happens.
+std::size_t EventLoop::Wait(Duration longest) {
+  if (!parts_->asio) return parts_->poller.Poll(longest);
+  const std::size_t handled = parts_->asio->context.run_one_for(longest);
+  return handled + PollAsio();
 }
 
 /// Falling asleep and being woken costs ten times a yield on virtual machines. Where servers share
@@ -163,9 +203,12 @@ std::size_t EventLoop::PollAfterYield(TimePoint now) {
   Parts& parts = *parts_;
   if (parts.pacer_at != TimePoint::max()) return 0;
   if (parts.yield_credit == 0 && ++parts.yields_skipped % kYieldRetry != 0) return 0;
+  // Only where nothing is ready.
+  const std::size_t ready = parts.asio ? PollAsio() : parts.poller.Poll(Duration::zero());
+  if (ready > 0) return ready;
   ::sched_yield();
   const bool lost_slice = Clock::now() - now > kLostSlice;
-  const std::size_t handled = context_.poll_one();
+  const std::size_t handled = parts.asio ? PollAsio() : parts.poller.Poll(Duration::zero());
   const int change = lost_slice ? -kMostYieldCredit / 4 : handled > 0 ? 1 : -1;
   parts.yield_credit = std::clamp(parts.yield_credit + change, 0, kMostYieldCredit);
   return handled;
@@ -174,7 +217,7 @@ std::size_t EventLoop::PollAfterYield(TimePoint now) {
 bool EventLoop::Drain(Deadline deadline) {
   while (parts_->live > 0 && !deadline.Passed(Clock::now())) {
     Turn();
-    context_.run_one_for(std::chrono::milliseconds(parts_->ready.empty() ? 5 : 0));
+    Wait(std::chrono::milliseconds(parts_->Idle() ? 5 : 0));
   }
   return parts_->live == 0;
 }
@@ -197,6 +240,9 @@ void EventLoop::Turn() {
   parts.resuming.swap(parts.ready);
   for (const auto handle : parts.resuming) handle.resume();
   parts.resuming.clear();
+  parts.calling.swap(parts.soon);
+  for (const auto& work : parts.calling) work();
+  parts.calling.clear();
   const TimePoint now = Clock::now();
   if (parts.pacer_at <= now) {
     parts.pacer_at = TimePoint::max();
@@ -212,6 +258,8 @@ void EventLoop::Turn() {
 }
 
 void EventLoop::Schedule(std::coroutine_handle<> handle) { parts_->ready.push_back(handle); }
+
+void EventLoop::Soon(std::function<void()> work) { parts_->soon.push_back(std::move(work)); }
 
 void EventLoop::Spawn(Task<void> task) {
   ++parts_->live;

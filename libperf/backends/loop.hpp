@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <boost/asio/io_context.hpp>
 #include <coroutine>
 #include <cstddef>
 #include <functional>
@@ -13,10 +12,16 @@
 #include "libperf/base/export.hpp"
 #include "libperf/base/task.hpp"
 
+namespace boost::asio {
+class io_context;
+}
+
 namespace perf::backends {
 
-/// One thread's event loop over asio::io_context: sockets by Asio, precise wake-ups on one
-/// absolute timerfd, coarse deadlines on a wheel.
+class Poller;
+
+/// One thread's event loop: sockets on one epoll set, precise wake-ups on one absolute timerfd,
+/// coarse deadlines on a wheel, and an asio::io_context for whoever brings Asio objects along.
 /// Thread safety: Post and Stop from any thread; everything else only on the thread in Run.
 /// Lifetime: outlives all that refers to it; connections are destroyed before it.
 class PERF_EXPORT EventLoop final : public Executor {
@@ -24,7 +29,10 @@ class PERF_EXPORT EventLoop final : public Executor {
   EventLoop();
   ~EventLoop() override;
 
-  boost::asio::io_context& Context() noexcept { return context_; }
+  /// The sockets of this loop.
+  Poller& Sockets() noexcept;
+  /// For Asio's own objects; a loop on which nobody has asked for it spends nothing on Asio.
+  boost::asio::io_context& Context();
   void Post(std::function<void()> work) override;
 
   /// Runs until Stop. Throws: what a spawned task threw first; handlers must not throw.
@@ -41,6 +49,8 @@ class PERF_EXPORT EventLoop final : public Executor {
   /// Resumes `handle` on the next turn, never inside the call: so that a long chain of hand-overs
   /// does not grow the stack.
   void Schedule(std::coroutine_handle<> handle);
+  /// Calls `work` on the next turn; as Post, but from the loop's own thread and sooner.
+  void Soon(std::function<void()> work);
 
   /// Calls `on_wake(now)` on the loop at each instant that it asked for: `on_wake` returns the
   /// next one (TimePoint::max() for none). It is also called whenever the loop turns and
@@ -72,7 +82,8 @@ class PERF_EXPORT EventLoop final : public Executor {
   Task<void> Guard(Task<void> task);
   bool SpinWorthwhile(TimePoint now) noexcept;
   std::size_t PollAfterYield(TimePoint now);
-  boost::asio::io_context context_;
+  std::size_t PollAsio();
+  std::size_t Wait(Duration longest);
   std::unique_ptr<Parts> parts_;
 };
 

@@ -4,21 +4,20 @@
 #include <sys/epoll.h>
 
 #include <array>
-#include <boost/asio/execution_context.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
+#include <cstddef>
 #include <cstdint>
 
+#include "libperf/base/clock.hpp"
 #include "libperf/base/export.hpp"
 
 namespace perf::backends {
 
-/// Readiness of many sockets at one io_context: an epoll set of its own, which Asio watches as one
-/// descriptor. Asio alone spends a system call per wait (an early recv, or an epoll_ctl); here a
-/// socket stays registered, and a batch of ready ones costs three calls together.
-/// Thread safety: none; belongs to the thread that runs the context.
-/// Lifetime: lives as long as its context; a watcher removes its descriptor before it dies.
-class PERF_EXPORT Poller final : public boost::asio::execution_context::service {
+/// Readiness of many sockets: an epoll set whose registrations last. Asio spends a system call per
+/// wait (an early recv, or an epoll_ctl); here a socket stays registered, and one call tells a
+/// batch of ready ones.
+/// Thread safety: none; belongs to its loop's thread.
+/// Lifetime: a watcher removes its descriptor before it dies.
+class PERF_EXPORT Poller final {
  public:
   /// Whoever waits for a descriptor.
   class PERF_EXPORT Watcher {
@@ -30,12 +29,11 @@ class PERF_EXPORT Poller final : public boost::asio::execution_context::service 
     ~Watcher() = default;
   };
 
-  using key_type = Poller;
-  static boost::asio::execution_context::id id;
-
-  explicit Poller(boost::asio::execution_context& context);
-  /// The poller of that context, made at the first call.
-  static Poller& Of(boost::asio::io_context& context);
+  /// Throws: IoError where the kernel gives no epoll set.
+  Poller();
+  ~Poller();
+  Poller(const Poller&) = delete;
+  Poller& operator=(const Poller&) = delete;
 
   /// `events` as for epoll_ctl, EPOLLET included where wanted. False with errno where it failed.
   bool Add(int fd, std::uint32_t events, Watcher& watcher) noexcept;
@@ -44,14 +42,16 @@ class PERF_EXPORT Poller final : public boost::asio::execution_context::service 
   /// Before the descriptor is closed. No event of it is delivered any more.
   void Remove(int fd, const Watcher& watcher) noexcept;
 
+  /// Delivers what is ready, after at most `wait` (in whole milliseconds; negative: for ever) where
+  /// nothing is. How many events there were. Not from inside of OnEvents.
+  std::size_t Poll(Duration wait);
+  /// Readable when Poll would find something: for those who watch the set from outside.
+  int Descriptor() const noexcept { return set_; }
+
  private:
   static constexpr int kBatch = 128;
 
-  void shutdown() override;
-  void Wait();
-  void Dispatch();
-
-  boost::asio::posix::stream_descriptor set_;
+  int set_;
   std::array<epoll_event, kBatch> batch_{};
   int next_ = 0;  // of the batch; those before it have been delivered
   int count_ = 0;

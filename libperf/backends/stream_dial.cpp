@@ -154,7 +154,7 @@ Task<void> Resolve(EventLoop& loop, const StreamAddress& address, std::vector<En
 class ConnectWait final : public Poller::Watcher {
  public:
   ConnectWait(EventLoop& loop, int fd, Deadline deadline)
-      : poller_(Poller::Of(loop.Context())), fd_(fd), alarm_(loop, [this] { Resume(); }) {
+      : poller_(loop.Sockets()), fd_(fd), alarm_(loop, [this] { Resume(); }) {
     ready_ = !poller_.Add(fd, EPOLLOUT | EPOLLONESHOT, *this);
     alarm_.Arm(deadline);
   }

@@ -2,14 +2,20 @@
 #include "libperf/backends/loop.hpp"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <coroutine>
+#include <functional>
 #include <optional>
 #include <stdexcept>
 #include <thread>
 #include <vector>
 
+#include "libperf/backends/poller.hpp"
 #include "tests/backends/watchdog.hpp"
 
 using namespace perf;
@@ -277,4 +283,53 @@ TEST_CASE("loop: a chain of 100,000 hand-overs does not grow the stack") {
   CHECK(passed == kLinks);
   CHECK(loop.Live() == 0);
   CHECK(!watchdog.Bitten());
+}
+
+TEST_CASE("loop: Asio's timers run beside the loop's own work, asleep or kept busy by it") {
+  EventLoop loop;
+  Watchdog watchdog(loop);
+  boost::asio::steady_timer first(loop.Context(), 1ms);
+  boost::asio::steady_timer second(loop.Context());
+  // Keeps the loop busy: it wakes itself on every turn.
+  std::function<void()> again = [&] { loop.Soon(again); };
+  bool ended = false;
+  first.async_wait([&](const boost::system::error_code& error) {
+    CHECK_FALSE(error);
+    loop.Soon(again);
+    second.expires_after(1ms);
+    second.async_wait([&](const boost::system::error_code& failed) {
+      CHECK_FALSE(failed);
+      ended = true;
+      loop.Stop();
+    });
+  });
+  loop.Run();
+  CHECK(ended);
+}
+
+TEST_CASE("loop: with Asio in use a sleeping loop still hears its own sockets and other threads") {
+  EventLoop loop;
+  Watchdog watchdog(loop);
+  loop.Context();
+  struct Reader final : Poller::Watcher {
+    explicit Reader(EventLoop& l) : loop(l) {}
+    void OnEvents(std::uint32_t) override {
+      heard = true;
+      loop.Stop();
+    }
+    EventLoop& loop;
+    bool heard = false;
+  } reader(loop);
+  int ends[2];
+  REQUIRE(::pipe2(ends, O_NONBLOCK | O_CLOEXEC) == 0);
+  REQUIRE(loop.Sockets().Add(ends[0], EPOLLIN | EPOLLET, reader));
+  ssize_t written = 0;
+  std::thread other([&] { loop.Post([&] { written = ::write(ends[1], "x", 1); }); });
+  loop.Run();
+  other.join();
+  CHECK(written == 1);
+  CHECK(reader.heard);
+  loop.Sockets().Remove(ends[0], reader);
+  ::close(ends[0]);
+  ::close(ends[1]);
 }
