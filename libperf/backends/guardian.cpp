@@ -12,20 +12,20 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <exception>
-#include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "libperf/backends/guardian_process.hpp"
-#include "libperf/backends/private_directory.hpp"
-#include "libperf/backends/server_plan.hpp"
+#include "libperf/backends/guardian_state.hpp"
 #include "libperf/base/error.hpp"
 
 namespace perf::backends {
@@ -40,46 +40,7 @@ constexpr auto kReadyStep = 5ms;
 /// behind that nobody frees.
 const std::vector<StopStep> kStopPreparation = {{0, 5s}, {SIGTERM, 1s}, {SIGKILL, 1s}};
 
-/// One server and where it stands between its first stage and its end.
-struct Server {
-  ServerPlan plan;
-  std::size_t stage = 0;
-  pid_t pid = -1;  // -1: nothing runs
-  bool ready = false;
-  std::size_t stop_step = 0;
-  TimePoint next_stop{};
-
-  bool Serves() const noexcept { return stage + 1 == plan.stages.size(); }
-};
-
-class Guardian {
- public:
-  Guardian(int channel, pid_t parent) noexcept : channel_(channel), parent_(parent) {}
-
-  void Start(std::span<const PrivateSpec> specs, const PrivateOptions& options);
-  void AwaitReady(Deadline deadline);
-  void AwaitEnd();
-  void StopAll() noexcept;
-  void Say(std::string_view what, std::string_view text) const noexcept;
-
- private:
-  void Launch(Server& server);
-  /// Sleeps until a signal, the end of the parent, or `timeout` (negative: none).
-  void Turn(Duration timeout);
-  void Drain(int signals);
-  void Reap();
-  bool AnyAlive() const noexcept;
-  [[noreturn]] void Fail(const Server& server, std::string_view why) const;
-
-  int channel_;
-  pid_t parent_;
-  int signals_ = -1;
-  bool running_ = false;
-  bool ending_ = false;
-  std::vector<Server> servers_;
-  std::string directory_;
-  std::optional<PrivateDirectory> place_;
-};
+}  // namespace
 
 void Guardian::Start(std::span<const PrivateSpec> specs, const PrivateOptions& options) {
   signals_ = BlockSignals();
@@ -100,23 +61,41 @@ void Guardian::Start(std::span<const PrivateSpec> specs, const PrivateOptions& o
 
   ServerSite site{directory_, options.search_path, 0};
   for (const auto& spec : specs) {
-    servers_.push_back(Server{PlanServer(spec, site)});
-    ++site.index;
+    Target& target = targets_.emplace_back();
+    target.plan = PlanTarget(spec, site);
+    target.index = static_cast<std::size_t>(site.index++);
+    target.place = fmt::format("task{}", target.index);
+    for (ServerPlan& plan : target.plan.nodes) {
+      Server& server = target.servers.emplace_back();
+      server.plan = std::move(plan);
+      server.mark = NewKinMark();
+    }
+    target.servers.front().was_primary = true;
   }
-  for (auto& server : servers_) Launch(server);
 }
 
 void Guardian::Launch(Server& server) {
   const auto& command = server.plan.stages[server.stage];
-  server.pid = Spawn(command, directory_, server.plan.place, server.plan.death_signal);
-  if (server.pid < 0) Fail(server, "cannot start a process");
+  server.launched = true;
+  server.pid =
+      Spawn(command, {directory_, server.plan.place, server.plan.death_signal, server.mark});
+  if (server.pid < 0) Fail(server.plan.label, server.plan.place, "cannot start a process");
+  if (server.stage == 0) server.first = server.pid;
   if (command.descriptor >= 0) ::close(command.descriptor);
 }
 
-void Guardian::Fail(const Server& server, std::string_view why) const {
-  const std::string tail = LogTail(fmt::format("{}/{}.log", directory_, server.plan.place));
-  throw UnreachableError(fmt::format("{}: {}{}{}", server.plan.label, why,
-                                     tail.empty() ? "" : "; its log ends: ", tail));
+void Guardian::StartErrand(Target& target, std::function<void()> run) {
+  ServerCommand command;
+  command.run = std::move(run);
+  target.errand.pid = Spawn(command, {directory_, target.place, SIGKILL, 0});
+  if (target.errand.pid < 0) Fail(target.plan.label, target.place, "cannot start a process");
+}
+
+void Guardian::Fail(const std::string& label, const std::string& place,
+                    std::string_view why) const {
+  const std::string tail = LogTail(fmt::format("{}/{}.log", directory_, place));
+  throw UnreachableError(
+      fmt::format("{}: {}{}{}", label, why, tail.empty() ? "" : "; its log ends: ", tail));
 }
 
 void Guardian::Drain(int signals) {
@@ -130,82 +109,143 @@ void Guardian::Drain(int signals) {
 void Guardian::Reap() {
   int status = 0;
   for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) {
-    const auto it = std::find_if(servers_.begin(), servers_.end(),
-                                 [pid](const Server& server) { return server.pid == pid; });
-    if (it == servers_.end()) continue;
-    it->pid = -1;
-    // Once the run has begun, a server that dies is what a target that dies is: the run's matter.
-    if (ending_ || running_) continue;
-    if (it->Serves()) Fail(*it, fmt::format("it ended at once, {}", DescribeStatus(status)));
-    if (status != 0) Fail(*it, fmt::format("its preparation failed, {}", DescribeStatus(status)));
-    ++it->stage;
-    Launch(*it);
+    for (Target& target : targets_) {
+      if (target.errand.pid == pid) target.errand = {-1, status};
+      for (Server& server : target.servers)
+        if (server.pid == pid) Reaped(server, status);
+    }
   }
+}
+
+void Guardian::Reaped(Server& server, int status) {
+  server.pid = -1;
+  // Once a server has begun, its death is what a target's death is: the run's matter.
+  if (ending_ || server.ready) return;
+  const auto& [label, place] = std::tie(server.plan.label, server.plan.place);
+  if (server.Serves())
+    Fail(label, place, fmt::format("it ended at once, {}", DescribeStatus(status)));
+  if (status != 0)
+    Fail(label, place, fmt::format("its preparation failed, {}", DescribeStatus(status)));
+  ++server.stage;
+  Launch(server);
+}
+
+void Guardian::Hear() {
+  std::array<char, 1024> buffer;
+  const ssize_t n = ::recv(channel_, buffer.data(), buffer.size(), MSG_DONTWAIT);
+  if (n > 0) inbox_.append(buffer.data(), static_cast<std::size_t>(n));
+  if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) ending_ = true;
 }
 
 void Guardian::Turn(Duration timeout) {
   pollfd fds[2] = {{channel_, POLLIN, 0}, {signals_, POLLIN, 0}};
   const auto ms = std::chrono::ceil<std::chrono::milliseconds>(timeout).count();
   const int n = ::poll(fds, 2, timeout < 0ns ? -1 : static_cast<int>(ms));
-  if (n > 0 && fds[0].revents != 0) ending_ = true;  // nothing but the end is ever sent
+  if (n > 0 && fds[0].revents != 0) Hear();
   if (n > 0 && fds[1].revents != 0) Drain(signals_);
   Reap();
 }
 
+bool Guardian::MayStart(const Target& target, const Server& server) const {
+  const auto first = target.servers.begin();
+  return std::all_of(first, first + static_cast<std::ptrdiff_t>(server.plan.after),
+                     [&](const Server& earlier) {
+                       return server.plan.after_ready ? earlier.ready : earlier.Running();
+                     });
+}
+
+bool Guardian::Advance(Target& target) {
+  bool all = true;
+  for (Server& server : target.servers) {
+    if (!server.launched && MayStart(target, server)) Launch(server);
+    if (!server.ready && server.Running()) server.ready = server.plan.ready();
+    all = all && server.ready;
+  }
+  if (!all || target.settled) return target.settled;
+  if (!target.plan.settle) {
+    target.settled = true;
+  } else if (!target.settling) {
+    target.settling = true;
+    StartErrand(target, [&target] { target.plan.settle(0, Deadline::Never()); });
+  } else if (target.errand.pid < 0) {
+    if (target.errand.status != 0) Fail(target.plan.label, target.place, "its servers do not join");
+    target.settled = true;
+  }
+  return target.settled;
+}
+
 void Guardian::AwaitReady(Deadline deadline) {
-  const auto ready = [](const Server& server) { return server.ready; };
-  while (!std::all_of(servers_.begin(), servers_.end(), ready)) {
-    const auto late = std::find_if_not(servers_.begin(), servers_.end(), ready);
-    if (deadline.Passed(Clock::now())) Fail(*late, "it was not ready in time");
+  for (;;) {
+    Target* late = nullptr;
+    for (Target& target : targets_)
+      if (!Advance(target) && late == nullptr) late = &target;
+    if (late == nullptr) break;
+    if (deadline.Passed(Clock::now())) {
+      const auto server = std::find_if_not(late->servers.begin(), late->servers.end(),
+                                           [](const Server& one) { return one.ready; });
+      if (server == late->servers.end())
+        Fail(late->plan.label, late->place, "it was not ready in time");
+      Fail(server->plan.label, server->plan.place, "it was not ready in time");
+    }
     Turn(kReadyStep);
     if (ending_) return;
-    for (auto& server : servers_)
-      if (!server.ready && server.Serves()) server.ready = server.plan.ready();
   }
-  for (std::size_t i = 0; i < servers_.size(); ++i) {
-    Say(kSaysTarget, fmt::format("{}\t{}", i, servers_[i].plan.url));
-    Say(kSaysNode, fmt::format("{}\tprimary\t{}", i, servers_[i].plan.url));
-    Say(kSaysPid, fmt::format("{}\t0\t{}", i, servers_[i].pid));
+  for (const Target& target : targets_) {
+    Say(kSaysTarget, fmt::format("{}\t{}", target.index, target.plan.url));
+    for (std::size_t node = 0; node < target.servers.size(); ++node) {
+      const ServerPlan& plan = target.servers[node].plan;
+      Say(kSaysNode, fmt::format("{}\t{}\t{}", target.index, plan.role, plan.url));
+      SayPid(target, node);
+    }
   }
-  running_ = true;
   Say(kSaysReady, "");
 }
 
-void Guardian::AwaitEnd() {
-  while (!ending_) Turn(-1ns);
+void Guardian::SayPid(const Target& target, std::size_t node) const noexcept {
+  Say(kSaysPid, fmt::format("{}\t{}\t{}", target.index, node, target.servers[node].pid));
 }
 
 bool Guardian::AnyAlive() const noexcept {
-  return std::any_of(servers_.begin(), servers_.end(),
-                     [](const Server& server) { return server.pid > 0; });
+  return std::any_of(targets_.begin(), targets_.end(), [](const Target& target) {
+    return std::any_of(target.servers.begin(), target.servers.end(),
+                       [](const Server& server) { return server.pid > 0; });
+  });
+}
+
+TimePoint Guardian::StepDown(Server& server, TimePoint now) noexcept {
+  if (server.next_stop > now) return server.next_stop;
+  const auto& steps = server.Serves() ? server.plan.stop : kStopPreparation;
+  if (server.stop_step == steps.size()) {
+    server.pid = -1;  // not even SIGKILL ends it: waiting longer would not either
+    return now;
+  }
+  const StopStep& step = steps[server.stop_step++];
+  if (server.stopped) Continue(server);
+  ::kill(-server.pid, step.signal);
+  ::kill(-server.pid, SIGCONT);  // a stopped one would not notice
+  if (step.signal == SIGKILL) SignalKin(server.mark, server.first, SIGKILL);
+  return server.next_stop = now + step.patience;
 }
 
 void Guardian::StopAll() noexcept {
   ending_ = true;
+  for (const Target& target : targets_)
+    if (target.errand.pid > 0) ::kill(-target.errand.pid, SIGKILL);
   while (AnyAlive()) {
     const TimePoint now = Clock::now();
     TimePoint wake = now + 1s;
-    for (auto& server : servers_) {
-      if (server.pid <= 0) continue;
-      if (server.next_stop <= now) {
-        const auto& steps = server.Serves() ? server.plan.stop : kStopPreparation;
-        if (server.stop_step == steps.size()) {
-          server.pid = -1;  // not even SIGKILL ends it: waiting longer would not either
-          continue;
-        }
-        const StopStep& step = steps[server.stop_step++];
-        ::kill(-server.pid, step.signal);
-        ::kill(-server.pid, SIGCONT);  // a stopped one would not notice
-        server.next_stop = now + step.patience;
-      }
-      wake = std::min(wake, server.next_stop);
-    }
+    for (Target& target : targets_)
+      for (Server& server : target.servers)
+        if (server.pid > 0) wake = std::min(wake, StepDown(server, now));
     pollfd fd = {signals_, POLLIN, 0};
-    ::poll(&fd, 1,
-           static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(wake - now).count()));
+    const auto ms = std::chrono::ceil<std::chrono::milliseconds>(wake - now).count();
+    ::poll(&fd, 1, static_cast<int>(ms));
     Drain(signals_);
     Reap();
   }
+  for (const Target& target : targets_)
+    for (const Server& server : target.servers)
+      if (server.plan.bury) server.plan.bury();
   if (place_) {
     if (::chdir("/") != 0) ending_ = true;
     place_->Remove();
@@ -224,19 +264,19 @@ void Guardian::Say(std::string_view what, std::string_view text) const noexcept 
   }
 }
 
-}  // namespace
-
 void RunGuardian(int channel, pid_t parent, std::span<const PrivateSpec> specs, Deadline deadline,
                  const PrivateOptions& options) noexcept {
   // A session of its own: the terminal's SIGINT and SIGHUP go to the foreground group only.
   ::setsid();
   ::umask(077);
   ::prctl(PR_SET_NAME, "perfkit-guard");
+  // What a killed server leaves becomes ours, so that its end can be known.
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   Guardian guardian(Isolate(channel), parent);
   try {
     guardian.Start(specs, options);
     guardian.AwaitReady(deadline);
-    guardian.AwaitEnd();
+    guardian.Serve();
   } catch (const std::exception& error) {
     guardian.Say(kSaysError, error.what());
   }

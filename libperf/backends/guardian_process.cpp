@@ -86,19 +86,19 @@ void ResetSignals() noexcept {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
-[[noreturn]] void RunChild(const ServerCommand& command, const std::string& directory,
-                           const std::string& place, int death_signal, pid_t guardian) {
+[[noreturn]] void RunChild(const ServerCommand& command, const SpawnPlace& at, pid_t guardian) {
   ::setpgid(0, 0);
   ResetSignals();
-  ::prctl(PR_SET_PDEATHSIG, death_signal);
+  ::prctl(PR_SET_PDEATHSIG, at.death_signal);
   // The guardian may have died before the line above: then no signal will come.
   if (::getppid() != guardian) ::_exit(1);
   const rlimit no_core{0, 0};
   ::setrlimit(RLIMIT_CORE, &no_core);
+  if (at.mark != 0) TakeKinMark(at.mark);
   CloseAllBut(command.descriptor);
-  PointAt(fmt::format("{}/{}.log", directory, place).c_str(), O_WRONLY | O_CREAT | O_APPEND,
+  PointAt(fmt::format("{}/{}.log", at.directory, at.place).c_str(), O_WRONLY | O_CREAT | O_APPEND,
           {1, 2});
-  if (!HoldPlace(directory, place)) ::_exit(1);
+  if (!HoldPlace(at.directory, at.place)) ::_exit(1);
   if (command.run) {
     command.run();
     ::_exit(0);
@@ -158,13 +158,12 @@ std::string TemporaryParent(const std::string& asked) {
   return IsRoomyMemory(kMemoryDirectory) ? kMemoryDirectory : "/tmp";
 }
 
-pid_t Spawn(const ServerCommand& command, const std::string& directory, const std::string& place,
-            int death_signal) {
+pid_t Spawn(const ServerCommand& command, const SpawnPlace& at) {
   const pid_t guardian = ::getpid();
   const pid_t pid = ::fork();
   if (pid == 0) {
     try {
-      RunChild(command, directory, place, death_signal, guardian);
+      RunChild(command, at, guardian);
     } catch (const std::exception& error) {
       ::dprintf(2, "%s\n", error.what());
     }

@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "libperf/backends/process_kin.hpp"
 #include "libperf/backends/server_plan.hpp"
 
 namespace perf::backends {
@@ -24,10 +25,14 @@ void BecomeUnprivileged(const std::string& user);
 /// `asked`, else $TMPDIR, else /dev/shm where that is a memory file system with 2 GiB free (a
 /// journal on disk makes initdb several times slower and disturbs the run), else /tmp.
 std::string TemporaryParent(const std::string& asked);
-/// Starts a child in a process group of its own, with PLACE.lock held, output to PLACE.log and
-/// `death_signal` sent to it when the guardian dies. -1 where fork fails.
-pid_t Spawn(const ServerCommand& command, const std::string& directory, const std::string& place,
-            int death_signal);
+struct SpawnPlace {
+  const std::string& directory;
+  const std::string& place;  // of PLACE.lock, which the child holds, and PLACE.log, its output
+  int death_signal;          // sent to it when the guardian dies
+  KinMark mark;              // 0: none
+};
+/// Starts a child in a process group of its own. -1 where fork fails.
+pid_t Spawn(const ServerCommand& command, const SpawnPlace& at);
 /// The last lines of a log on one line, at most 600 bytes.
 std::string LogTail(const std::string& file);
 /// "exit status 1" or "signal 9".

@@ -17,6 +17,7 @@
 #include <system_error>
 #include <thread>
 
+#include "libperf/backends/process_kin.hpp"
 #include "libperf/base/clock.hpp"
 #include "libperf/base/error.hpp"
 
@@ -81,15 +82,18 @@ bool Plain(const std::string& path) {
 std::string Prefix() { return fmt::format("perfkit-{}-", ::geteuid()); }
 
 /// False where the holder of `file` is still there after `patience`.
-bool EndHolder(const std::string& file, int signal, Duration patience) noexcept {
+bool EndHolder(const std::string& file, int signal, Duration patience) {
   const Deadline deadline = Deadline::After(Clock::now(), patience);
   for (bool sent = false;; sent = true) {
     const pid_t pid = Holder(file);
     if (pid == 0) return true;
     if (pid < 0 || deadline.Passed(Clock::now())) return false;
     if (!sent) {
+      const KinMark mark = KinMarkOf(pid);
       ::kill(pid, signal);
-      ::kill(pid, SIGCONT);  // a stopped one would not notice
+      // A stopped one would not notice; nor would those that it has to end.
+      ::kill(pid, SIGCONT);
+      SignalKin(mark, pid, signal == SIGKILL ? SIGKILL : SIGCONT);
     }
     std::this_thread::sleep_for(5ms);
   }

@@ -12,7 +12,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
+#include "libperf/backends/private_topology.hpp"
 #include "libperf/backends/server_plan.hpp"
 #include "libperf/base/error.hpp"
 
@@ -51,14 +54,17 @@ bool RedisAnswers(const std::string& path) {
   return pongs;
 }
 
-ServerPlan PlanRedis(const PrivateSpec& spec, const ServerSite& site) {
-  ServerPlan plan;
-  plan.label = fmt::format("target {}: private Redis", spec.name);
+TargetPlan PlanRedis(const PrivateSpec& spec, const ServerSite& site) {
+  TargetPlan target;
+  target.label = fmt::format("target {}: private Redis", spec.name);
   const auto server = FindServer(site.search_path);
   if (!server)
-    throw UnreachableError(plan.label +
+    throw UnreachableError(target.label +
                            ": redis-server not found: install redis-server (or valkey-server)");
+  if (spec.topology != Topology::kSingle) return PlanRedisTopology(spec, site, *server);
 
+  ServerPlan plan;
+  plan.label = target.label;
   plan.place = fmt::format("redis{}", site.index);
   const std::string path = fmt::format("{}/{}.sock", site.directory, plan.place);
   plan.url = "unix://" + path;
@@ -68,10 +74,13 @@ ServerPlan PlanRedis(const PrivateSpec& spec, const ServerSite& site) {
       site.directory, "--unixsocketperm", "700", "--save",       "",       "--appendonly",
       "no",           "--daemonize",      "no",  "--loglevel",   "warning"};
   plan.stages = {command};
+  plan.again = [command](const Comeback&) { return std::vector{command}; };
   plan.ready = [path] { return RedisAnswers(path); };
   plan.death_signal = SIGKILL;  // it has nothing to save and nothing to give back
   plan.stop = {{SIGTERM, 1s}, {SIGKILL, 1s}};
-  return plan;
+  target.url = plan.url;
+  target.nodes.push_back(std::move(plan));
+  return target;
 }
 
 }  // namespace perf::backends

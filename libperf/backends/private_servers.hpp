@@ -80,8 +80,8 @@ class PERF_EXPORT PrivateServers {
   /// after at most 12 s.
   void Stop() noexcept;
 
-  /// Blocks until it is done: all killed processes are gone; all stopped ones stand still; a
-  /// restarted server answers and, where all nodes of its target live, replicates again; a
+  /// Blocks until it is done: all killed processes are gone; all stopped ones have been
+  /// told; a   /// restarted server answers and, where all nodes of its target live, replicates again; a
   /// promoted one takes writes. Actions of several threads take turns.
   /// Without `node` it is the one that a fault is usually about: kill and stop mean the current
   /// primary; continue all stopped nodes; promote the first replica that lives; restart

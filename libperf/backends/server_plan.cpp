@@ -17,7 +17,7 @@ namespace perf::backends {
 
 using namespace std::chrono_literals;
 
-ServerPlan PlanSpeech(const PrivateSpec& spec, const ServerSite& site) {
+TargetPlan PlanSpeech(const PrivateSpec& spec, const ServerSite& site) {
   ServerPlan plan;
   plan.label = fmt::format("target {}: the speech server", spec.name);
   plan.place = fmt::format("speech{}", site.index);
@@ -30,13 +30,20 @@ ServerPlan PlanSpeech(const PrivateSpec& spec, const ServerSite& site) {
     SpeechServer(config, descriptor).Run();
   };
   plan.stages.push_back(std::move(command));
+  plan.again = [port = listener.port, config = spec.speech](const Comeback&) {
+    ServerCommand next;
+    next.run = [port, config] { SpeechServer(config, ListenOnLoopback(port).descriptor).Run(); };
+    return std::vector{next};
+  };
   plan.ready = [] { return true; };
   plan.death_signal = SIGKILL;
   plan.stop = {{SIGTERM, 500ms}, {SIGKILL, 1s}};
-  return plan;
+  TargetPlan target{plan.label, plan.url, {}, {}, true, {}, {}};
+  target.nodes.push_back(std::move(plan));
+  return target;
 }
 
-ServerPlan PlanServer(const PrivateSpec& spec, const ServerSite& site) {
+TargetPlan PlanTarget(const PrivateSpec& spec, const ServerSite& site) {
   switch (spec.kind) {
     case PrivateSpec::Kind::kPostgres: return PlanPostgres(spec, site);
     case PrivateSpec::Kind::kRedis: return PlanRedis(spec, site);

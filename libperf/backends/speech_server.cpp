@@ -112,14 +112,18 @@ void Refuse(ServedReply& reply, int status, std::string text) {
 
 }  // namespace
 
-Listener ListenOnLoopback() {
+Listener ListenOnLoopback(std::uint16_t port) {
   Listener listener;
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(port);
   socklen_t size = sizeof address;
   auto* any = reinterpret_cast<sockaddr*>(&address);
   listener.descriptor = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  // A port that one asks for may have connections of an earlier server in TIME_WAIT.
+  const int reuse = port != 0;
+  ::setsockopt(listener.descriptor, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof reuse);
   if (listener.descriptor < 0 || ::bind(listener.descriptor, any, size) != 0 ||
       ::listen(listener.descriptor, 4096) != 0 ||
       ::getsockname(listener.descriptor, any, &size) != 0) {

@@ -34,13 +34,13 @@ constexpr std::size_t SpeechSamples(std::size_t characters) noexcept {
   return (ms < kSpeechMinMs ? kSpeechMinMs : ms) * (kSpeechRate / 1000);
 }
 
-/// A bound and listening TCP socket on 127.0.0.1 and a port of the kernel's choice.
+/// A bound and listening TCP socket on 127.0.0.1.
 struct Listener {
   int descriptor = -1;
   std::uint16_t port = 0;
 };
-/// Throws: UnreachableError.
-PERF_EXPORT Listener ListenOnLoopback();
+/// On `port`, or for 0 one of the kernel's choice. Throws: UnreachableError.
+PERF_EXPORT Listener ListenOnLoopback(std::uint16_t port = 0);
 
 /// The built-in speech server, HTTP/1.1 on one thread:
 ///   POST /tts {"text", "lang", "voice"} or GET /tts?text=…  chunked

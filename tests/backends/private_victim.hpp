@@ -12,6 +12,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -49,12 +50,16 @@ class OpenDirectory {
 /// A process that starts servers, tells about them, and then only waits to be killed.
 class Victim {
  public:
-  Victim(std::vector<PrivateSpec> specs, PrivateOptions options) {
+  using Act = std::function<void(PrivateServers&)>;
+  /// `act` is what it does to the servers before it waits.
+  Victim(
+      std::vector<PrivateSpec> specs, PrivateOptions options,
+      const Act& act = [](PrivateServers&) {}) {
     REQUIRE(::pipe(pipe_.data()) == 0);
     pid_ = ::fork();
     if (pid_ == 0) {
       std::signal(SIGHUP, SIG_DFL);  // whoever runs the tests under nohup has it ignored
-      Live(specs, options);
+      Live(specs, options, act);
     }
     ::close(pipe_[1]);
   }
@@ -84,15 +89,19 @@ class Victim {
   pid_t Pid() const { return pid_; }
 
  private:
-  [[noreturn]] void Live(const std::vector<PrivateSpec>& specs, const PrivateOptions& options) {
+  [[noreturn]] void Live(const std::vector<PrivateSpec>& specs, const PrivateOptions& options,
+                         const Act& act) {
     try {
       ::setpgid(0, 0);
       ::signal(SIGINT, SIG_IGN);  // as a program does that writes its results first
-      const auto servers = PrivateServers::Start(specs, Soon(), options);
+      auto servers = PrivateServers::Start(specs, Soon(), options);
+      act(servers);
       std::string text =
           fmt::format("{}\n{}\n{}\n", servers.Directory(),
                       servers.Has("kv") ? servers.Url("kv") : "-", servers.GuardianPid());
-      for (const auto& spec : specs) text += fmt::format("{}\n", servers.Pid(spec.name));
+      for (const auto& spec : specs)
+        for (std::size_t node = 0; node < servers.Nodes(spec.name); ++node)
+          text += fmt::format("{}\n", servers.Pid(spec.name, node));
       text += "end\n";
       if (::write(pipe_[1], text.data(), text.size()) < 0) ::_exit(3);
       for (;;) ::pause();
