@@ -40,9 +40,10 @@ Engine::Engine(RunShared& shared, const std::vector<std::string>& urls, std::siz
       loads_(scenario_.loads.size()),
       interval_(shared.collector.Fresh()) {
   for (std::size_t i = 0; i < scenario_.targets.size(); ++i) {
+    const std::uint16_t via = i < shared.via_ports.size() ? shared.via_ports[i] : 0;
     targets_.push_back(std::make_unique<TargetRuntime>(loop_, scenario_.targets[i], urls[i], index,
                                                        shared.loops,
-                                                       scenario_.seed + 31 * i + index));
+                                                       scenario_.seed + 31 * i + index, via));
   }
 }
 

@@ -27,6 +27,7 @@ struct RunShared {
   const Scenario& scenario;
   const std::size_t loops;
   TimePoint start{};
+  std::vector<std::uint16_t> via_ports;  // by target: of its fault proxy; 0 or absent for none
   Collector collector;
   std::atomic<std::int64_t> seq{0};
   std::vector<std::atomic<std::int64_t>> started;  // iterations, by load

@@ -24,7 +24,7 @@ constexpr std::array<std::string_view, 15> kProfileKeys{
     "description", "vars",  "data",       "targets", "caches",   "audio", "setup",  "flows",
     "load",        "allow", "thresholds", "faults",  "teardown", "seed",  "include"};
 constexpr std::array<std::string_view, 2> kScales{"duration_scale", "rate_scale"};
-constexpr std::array<std::string_view, 3> kReserved{"caches", "audio", "faults"};
+constexpr std::array<std::string_view, 2> kReserved{"caches", "audio"};
 constexpr config::Range<double> kScaleRange{1e-4, 1e4};
 
 /// The document with sorted keys and without secrets: equal scenarios have equal text.
@@ -108,6 +108,7 @@ void ParseRoot(ParseContext& context, const Node& node) {
   ParseAdmin(context, root, "setup", context.scenario.setup);
   ParseFlows(context, root);
   ParseLoads(context, root);
+  ParseFaults(context, root);
   ParseThresholds(context, root);
   ParseAdmin(context, root, "teardown", context.scenario.teardown);
   const std::size_t before = context.diagnostics.Count();

@@ -25,6 +25,7 @@ inline constexpr double kMaxRate = 1e7;
 inline constexpr int kMaxSteps = 1'000;
 inline constexpr std::size_t kMaxLoads = 100;
 inline constexpr std::size_t kMaxThresholds = 1'000;
+inline constexpr std::size_t kMaxFaults = 1'000;
 inline constexpr std::size_t kMaxNamed = 1'000;  // vars, data sets, targets, flows
 
 /// The state that the parse_*.cpp files share while one scenario is read.
@@ -126,6 +127,7 @@ void ParseAdmin(ParseContext& context, config::MapReader& root, std::string_view
                 std::vector<AdminStep>& steps);
 void ParseFlows(ParseContext& context, config::MapReader& root);
 void ParseLoads(ParseContext& context, config::MapReader& root);
+void ParseFaults(ParseContext& context, config::MapReader& root);
 void ParseThresholds(ParseContext& context, config::MapReader& root);
 
 }  // namespace perf::load

@@ -107,6 +107,17 @@ Json SampleJson(const SampleResult& sample) {
                   {"text", sample.text}});
 }
 
+Json FaultJson(const FaultResult& fault) {
+  return Members({{"at_s", fault.at_s},
+                  {"for_s", fault.for_s},
+                  {"target", fault.target},
+                  {"kind", fault.kind},
+                  {"text", fault.text},
+                  {"begun_s", fault.begun_s ? Json(*fault.begun_s) : Json()},
+                  {"ended_s", fault.ended_s ? Json(*fault.ended_s) : Json()},
+                  {"error", fault.error.empty() ? Json() : Json(fault.error)}});
+}
+
 Json ReasonJson(const std::pair<std::string, std::string>& reason) {
   return Members({{"code", reason.first}, {"text", reason.second}});
 }
@@ -198,6 +209,7 @@ Json Result::ToJson() const {
     found["rows"] = Json(Json::Array(bench->rows));
     root["bench"] = std::move(found);
   }
+  root["faults"] = List(faults, FaultJson);
   root["failures"] = List(samples, SampleJson);
   root["generator"] = GeneratorJson(generator);
   root["series_step_s"] = series_step_s;

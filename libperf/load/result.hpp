@@ -77,6 +77,16 @@ struct SampleResult {
   double at_s = 0;
 };
 
+/// One entry of the scenario's `faults`, as it was carried out.
+struct FaultResult {
+  std::string target, kind, text;
+  double at_s = 0;
+  double for_s = 0;               // 0: once
+  std::optional<double> begun_s;  // nothing where the run ended before
+  std::optional<double> ended_s;
+  std::string error;  // why it could not be carried out; empty where it could
+};
+
 /// What a benchmark found beyond a run: rows whose members its verb decides, see poolbench(1).
 struct BenchResult {
   std::string verb;
@@ -110,6 +120,7 @@ struct PERF_EXPORT Result {
   std::vector<Section> flows;
   std::vector<Section> loads;
   std::vector<PoolResult> pools;
+  std::vector<FaultResult> faults;
   std::optional<BenchResult> bench;
   std::vector<SampleResult> samples;
   Generator generator;

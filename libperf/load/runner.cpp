@@ -13,12 +13,14 @@
 #include <vector>
 
 #include "libperf/backends/private_servers.hpp"
+#include "libperf/backends/private_topology.hpp"
 #include "libperf/base/log.hpp"
 #include "libperf/base/url.hpp"
 #include "libperf/load/admin.hpp"
 #include "libperf/load/assemble.hpp"
 #include "libperf/load/engine.hpp"
 #include "libperf/load/environment_info.hpp"
+#include "libperf/load/fault_runner.hpp"
 #include "libperf/load/judge.hpp"
 #include "libperf/stats/series.hpp"
 
@@ -65,6 +67,7 @@ class Session {
   Interval totals_;
   backends::PrivateServers servers_;
   std::vector<std::string> urls_;
+  std::unique_ptr<FaultRunner> faults_;  // none where the scenario has none
   std::unique_ptr<RunShared> shared_;
   std::vector<std::unique_ptr<Engine>> engines_;
   std::vector<std::exception_ptr> failures_;
@@ -88,6 +91,7 @@ void Session::StartServers() {
     spec.speech.first_byte = backends::DelayModel::Parse(target.speech_first_byte);
     spec.speech.pace = target.speech_pace;
     spec.speech.seed = scenario_.seed;
+    spec.topology = target.topology;
     specs.push_back(std::move(spec));
   }
   if (!specs.empty()) {
@@ -95,7 +99,11 @@ void Session::StartServers() {
     servers_ = backends::PrivateServers::Start(specs, Deadline::After(Clock::now(), kServersReady));
   }
   for (const TargetSpec& target : scenario_.targets) {
-    urls_.push_back(target.is_private ? servers_.Url(target.name) : target.url);
+    urls_.push_back(target.is_private ? backends::ResolveTopologyUrl(servers_, target.name)
+                                      : target.url);
+  }
+  if (!scenario_.faults.empty()) {
+    faults_ = std::make_unique<FaultRunner>(scenario_, urls_, servers_);
   }
 }
 
@@ -110,6 +118,7 @@ void Session::Prepare() {
     }
   }
   shared_ = std::make_unique<RunShared>(scenario_, loops);
+  if (faults_) shared_->via_ports = faults_->ViaPorts();
   for (std::size_t i = 0; i < loops; ++i) {
     engines_.push_back(std::make_unique<Engine>(*shared_, urls_, i));
   }
@@ -128,7 +137,8 @@ void Session::ProbeTargets() {
   for (std::size_t i = 0; i < failures.size(); ++i) {
     if (!failures[i]) continue;
     if (!text.empty()) text += '\n';
-    std::string why = MaskSecrets(failures[i].text);
+    const std::string behind = faults_ ? faults_->WhyUnreachable(i) : "";
+    std::string why = MaskSecrets(behind.empty() ? failures[i].text : behind);
     // libpq lays its messages out for a terminal.
     std::replace_if(why.begin(), why.end(), [](char c) { return c == '\n' || c == '\t'; }, ' ');
     text += fmt::format("target {} ({}) is unreachable: {}", scenario_.targets[i].name,
@@ -151,6 +161,7 @@ void Session::Load() {
     return;
   }
   Phase("");
+  if (faults_) faults_->Start(shared_->start);
   const Duration cpu_before = ProcessCpu();
   failures_.resize(engines_.size());
   {
@@ -180,6 +191,7 @@ void Session::Load() {
   }
   elapsed_ = std::max(Clock::now() - shared_->start, Duration::zero());
   process_cpu_ = ProcessCpu() - cpu_before;
+  if (faults_) faults_->Stop();
   RethrowFailure();
 }
 
@@ -278,6 +290,7 @@ Result Session::Finish() {
   const MeasuredSpan span = SpanOf(scenario_, elapsed_);
   AssembleSections(scenario_, totals_, span, result);
   AssemblePools(scenario_, engines_, result);
+  if (faults_) result.faults = faults_->Results();
   result.generator = Measure();
   result.series = series_.Points();
   result.series_step_s = ToMs(series_.Step()) / 1000;

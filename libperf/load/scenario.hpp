@@ -12,11 +12,13 @@
 #include <vector>
 
 #include "libperf/backends/http.hpp"
+#include "libperf/backends/topology.hpp"
 #include "libperf/base/clock.hpp"
 #include "libperf/base/export.hpp"
 #include "libperf/base/url.hpp"
 #include "libperf/load/arrivals.hpp"
 #include "libperf/load/data.hpp"
+#include "libperf/load/fault.hpp"
 #include "libperf/load/step.hpp"
 #include "libperf/load/template.hpp"
 #include "libperf/load/threshold.hpp"
@@ -37,6 +39,7 @@ struct TargetSpec {
   TargetKind kind = TargetKind::kHttp;
   std::string url;  // as resolved, with its secret; "private" where `is_private`
   bool is_private = false;
+  backends::Topology topology = backends::Topology::kSingle;  // of private servers
   std::string host;  // for the allow rule: empty for unix sockets and private servers
   PoolSpec pool;
   Duration timeout = std::chrono::seconds(10);  // of one request
@@ -96,6 +99,7 @@ struct PERF_EXPORT Scenario {
   std::vector<AdminStep> setup;
   std::vector<FlowSpec> flows;
   std::vector<LoadSpec> loads;
+  std::vector<FaultSpec> faults;
   std::vector<ThresholdSpec> thresholds;
   std::vector<AdminStep> teardown;
   std::set<std::string> allow;

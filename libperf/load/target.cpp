@@ -26,9 +26,9 @@ Task<backends::Dialled<backends::Connection>> DialWith(Connector& connector, Dea
 
 TargetRuntime::TargetRuntime(backends::EventLoop& loop, const TargetSpec& spec,
                              const std::string& url, std::size_t loop_index, std::size_t loops,
-                             std::uint64_t seed)
+                             std::uint64_t seed, std::uint16_t via_port)
     : spec_(spec) {
-  MakeConnector(loop, url);
+  MakeConnector(loop, url, via_port);
   backends::ConnectionPool::Options options;
   options.name = spec.name;
   options.limits.min = Share(spec.pool.min, loop_index, loops);
@@ -41,11 +41,13 @@ TargetRuntime::TargetRuntime(backends::EventLoop& loop, const TargetSpec& spec,
   pool_ = std::make_unique<backends::ConnectionPool>(loop, std::move(options), MakeDial());
 }
 
-void TargetRuntime::MakeConnector(backends::EventLoop& loop, const std::string& url) {
+void TargetRuntime::MakeConnector(backends::EventLoop& loop, const std::string& url,
+                                  std::uint16_t via_port) {
   switch (spec_.kind) {
     case TargetKind::kHttp: {
       backends::HttpConfig config = spec_.http;
       config.base = Url::Parse(url);
+      config.via_port = via_port;
       http_ = backends::MakeHttpConnector(loop, std::move(config));
       break;
     }
@@ -53,12 +55,14 @@ void TargetRuntime::MakeConnector(backends::EventLoop& loop, const std::string& 
       backends::PostgresConfig config;
       config.conninfo = url;
       config.prepared = spec_.prepared;
+      config.via_port = via_port;
       postgres_ = backends::MakePostgresConnector(loop, std::move(config));
       break;
     }
     case TargetKind::kRedis: {
       backends::RedisConfig config;
       config.url = Url::Parse(url);
+      config.via_port = via_port;
       redis_ = backends::MakeRedisConnector(loop, std::move(config));
       break;
     }

@@ -21,9 +21,11 @@ class PERF_EXPORT TargetRuntime {
  public:
   /// `url` is where the target really is (a private server's address instead of "private").
   /// `loop_index` of `loops` decides the share of the pool's limits: they add up to the spec's.
+  /// `via_port`: of a fault proxy on 127.0.0.1 through which connections go; 0 for none.
   /// Throws: ConfigError for what the connector refuses.
   TargetRuntime(backends::EventLoop& loop, const TargetSpec& spec, const std::string& url,
-                std::size_t loop_index, std::size_t loops, std::uint64_t seed);
+                std::size_t loop_index, std::size_t loops, std::uint64_t seed,
+                std::uint16_t via_port = 0);
 
   const TargetSpec& Spec() const noexcept { return spec_; }
   backends::ConnectionPool& Pool() noexcept { return *pool_; }
@@ -32,7 +34,7 @@ class PERF_EXPORT TargetRuntime {
   Task<backends::Failure> Probe(Deadline deadline);
 
  private:
-  void MakeConnector(backends::EventLoop& loop, const std::string& url);
+  void MakeConnector(backends::EventLoop& loop, const std::string& url, std::uint16_t via_port);
   backends::ConnectionPool::Dial MakeDial();
   Task<backends::Failure> Ping(Deadline deadline);
 

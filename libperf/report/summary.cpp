@@ -96,6 +96,26 @@ void AppendFlows(std::string& out, const load::Result& result, const Style& styl
   out += '\n';
 }
 
+void AppendFaults(std::string& out, const load::Result& result, const Style& style) {
+  constexpr std::size_t kShown = 8;
+  for (std::size_t i = 0; i < std::min(result.faults.size(), kShown); ++i) {
+    const load::FaultResult& fault = result.faults[i];
+    out += i == 0 ? style.Bold("faults     ") : "           ";
+    out += fmt::format("{} at {:.4g} s", fault.target, fault.at_s);
+    if (fault.for_s > 0) out += fmt::format(" for {:.4g} s", fault.for_s);
+    out += ": " + fault.text;
+    if (!fault.error.empty()) {
+      out += style.Bad(" (failed: " + fault.error + ")");
+    } else if (!fault.begun_s) {
+      out += style.Dim(" (the run ended before)");
+    }
+    out += '\n';
+  }
+  if (result.faults.size() > kShown) {
+    out += fmt::format("           and {} more in the result\n", result.faults.size() - kShown);
+  }
+}
+
 void AppendFailures(std::string& out, const load::Result& result, const Style& style) {
   if (result.total.requests.dropped > 0) {
     out += style.Bad(fmt::format("dropped  {} arrivals found more than max_waiting before them\n",
@@ -189,6 +209,7 @@ std::string Summary(const load::Result& result, const Style& style,
   AppendThresholds(out, result, style);
   AppendFlows(out, result, style);
   AppendFailures(out, result, style);
+  AppendFaults(out, result, style);
   AppendGenerator(out, result, style);
   for (const std::string& path : written) out += style.Bold("written    ") + path + "\n";
   return out;

@@ -57,6 +57,7 @@ Result Everything() {
   row["impl"] = "perfkit";
   result.bench = BenchResult{"micro", {row}};
   result.samples.push_back({"call", "steady", "step", "status", "HTTP status 500", 1.5});
+  result.faults.push_back({"db", "latency", "latency 50ms", 5, 2, 5.001, 7.002, ""});
   result.generator = {3.5, 12.5, 1 << 20, 1.5, 0.5, 2};
   result.series.push_back({});
   result.histograms.emplace_back("latency", "HISTFAAAAA==");

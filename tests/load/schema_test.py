@@ -54,8 +54,8 @@ for path in sorted(good):
     for error in validator.iter_errors(document):
         check(False, f"{path}: {list(error.absolute_path)}: {error.message}")
 
-# What a schema cannot see: includes, and keys that the YAML reader has already merged.
-UNSEEN = {"circle", "duplicate"}
+# What a schema cannot see: includes, sums of times, and keys that the YAML reader has already merged.
+UNSEEN = {"circle", "duplicate", "fault-times"}
 for path in sorted(glob.glob(f"{ROOT}/tests/load/data/bad/*.yaml")):
     name = os.path.splitext(os.path.basename(path))[0]
     try:
@@ -81,6 +81,7 @@ flows:
     - redis: {target: kv, command: PING}
     - sleep: 1ms
 load: [{flow: get, rate: 1/s, for: 1s}]
+faults: [{at: 0, for: 1s, target: db, latency: 5ms}]
 thresholds: ["latency: p(99) < 1s"]
 """)
 check(validator.is_valid(BASE), "the base of the bad ones is good")
@@ -144,6 +145,17 @@ BAD = [
     (["load", 0], {"flow": "get"}),
     (["load", 0, "name"], "latency"),
     (["load", 0, "start"], "1"),
+    (["faults", 0, "at"], None),
+    (["faults", 0, "for"], None),
+    (["faults", 0, "latency"], None),
+    (["faults", 0, "latency"], 5),
+    (["faults", 0, "lag"], "5ms"),
+    (["faults", 0, "bandwidth"], "1MiB"),
+    (["faults", 0, "direction"], "left"),
+    (["faults", 0], {"at": "1s", "target": "db", "jitter": "1ms", "for": "1s", "reset": True}),
+    (["faults", 0], {"at": "1s", "target": "db", "after": "1KiB", "reset": True}),
+    (["faults", 0], {"at": "1s", "target": "db", "action": "explode"}),
+    (["faults", 0], {"at": "1s", "for": "1s", "target": "db", "slow": "1ms", "bandwidth": "1MB/s"}),
     (["thresholds", 0], "latency"),
     (["thresholds", 0], {"latency": "p(99) < 1s"}),
     (["thresholds", 0], {"expr": "latency: p(99) < 1s", "windows": "1s"}),
