@@ -12,29 +12,13 @@
 #include <vector>
 
 #include "libperf/backends/speech_server.hpp"
+#include "libperf/backends/topology.hpp"
 #include "libperf/base/clock.hpp"
 #include "libperf/base/export.hpp"
 
 namespace perf::backends {
 
 class GuardianLink;
-
-/// Of which servers a private target consists: its nodes, counted from 0.
-enum class Topology {
-  kSingle,
-  kPrimaryReplica,  // 0 the primary, 1 its replica (PostgreSQL, Redis)
-  kSentinel,        // Redis: 0 the primary, 1 and 2 its replicas, 3 to 5 the Sentinels
-  kCluster,         // Redis: 0 to 2, masters of a third of the 16384 slots each
-};
-
-/// What can be done to a node while the run goes on.
-enum class ServerAction {
-  kKill,      // SIGKILL to all its processes at once, as a crash would
-  kStop,      // SIGSTOP to all its processes: it takes connections (the kernel does) and is mute
-  kContinue,  // SIGCONT to them
-  kRestart,   // starts it again at the same address, with the data that a crash leaves
-  kPromote,   // makes a replica the primary; with Sentinels asks one of them for a failover
-};
 
 /// One target with `url: private`.
 struct PrivateSpec {
@@ -80,16 +64,16 @@ class PERF_EXPORT PrivateServers {
   /// after at most 12 s.
   void Stop() noexcept;
 
-  /// Blocks until it is done: all killed processes are gone; all stopped ones have been
-  /// told; a   /// restarted server answers and, where all nodes of its target live, replicates again; a
+  /// Blocks until it is done: killed processes are gone; stopped ones have their signal; a
+  /// restarted server answers and, where all nodes of its target live, replicates again; a
   /// promoted one takes writes. Actions of several threads take turns.
   /// Without `node` it is the one that a fault is usually about: kill and stop mean the current
-  /// primary; continue all stopped nodes; promote the first replica that lives; restart
-  /// a node that is down, else a primary that another one has replaced, else the primary. A node
-  /// that is alive is shut down in good order before its restart. Where another node was promoted
-  /// by Act, PostgreSQL and Redis (without Sentinel) come back as its replica.
-  /// Data: PostgreSQL recovers from its log. Redis keeps what it acknowledged, except in
-  /// kSingle, which has no persistence (as it would cost every run) and comes back empty.
+  /// primary (of a cluster node 0); continue all stopped nodes; promote the first replica that
+  /// lives; restart a node that is down, else a primary that another one has replaced, else the
+  /// primary. A node that is alive is shut down in good order before its restart. Where another
+  /// node was promoted by Act, PostgreSQL and Redis (without Sentinels) come back as its replica.
+  /// Data: with a replica or as a cluster nothing acknowledged is lost by a kill; kSingle is made
+  /// for speed: PostgreSQL recovers all but the last 0.6 s of commits, Redis comes back empty.
   /// Throws: Error for an unknown target, a node that it lacks, or an action without sense there;
   /// IoError when it failed or was not done by the deadline.
   void Act(std::string_view name, ServerAction action, std::optional<std::size_t> node,

@@ -21,6 +21,8 @@ using config::Node;
 constexpr std::array<std::string_view, 3> kKinds{"http", "postgres", "redis"};
 constexpr std::array<std::string_view, 3> kClients{"auto", "native", "curl"};
 constexpr std::array<std::string_view, 3> kVersions{"auto", "1.1", "2"};
+constexpr std::array<std::string_view, 4> kTopologies{"single", "primary+replica", "sentinel",
+                                                      "cluster"};
 constexpr std::array<std::string_view, 6> kProxySchemes{"http",    "https",  "socks4",
                                                         "socks4a", "socks5", "socks5h"};
 constexpr std::array<std::string_view, 7> kHttpKeys{"client", "http_version", "headers",    "tls",
@@ -60,10 +62,12 @@ class TargetParser {
     if (!kind) {
       for (const std::string_view key : kHttpKeys) reader_.Get(key);
       reader_.Get("prepared");
+      reader_.Get("topology");
       reader_.Finish();
       return;
     }
     if (url) Address(*url);
+    ReadTopology(url);
     Only("prepared", TargetKind::kPostgres);
     spec_.prepared = reader_.Bool("prepared").value_or(true);
     for (const std::string_view key : kHttpKeys) Only(key, TargetKind::kHttp);
@@ -76,6 +80,24 @@ class TargetParser {
     if (spec_.kind == kind || !reader_.Has(key)) return;
     reader_.Error(key, fmt::format("'{}' is for {} targets; this one is {}", key, Name(kind),
                                    Name(spec_.kind)));
+  }
+
+  void ReadTopology(const Node* url) {
+    const auto topology = reader_.Enum("topology", kTopologies);
+    if (!topology) return;
+    spec_.topology = static_cast<backends::Topology>(*topology);
+    const bool small = spec_.topology == backends::Topology::kSingle ||
+                       spec_.topology == backends::Topology::kPrimaryReplica;
+    if (spec_.kind == TargetKind::kHttp || (spec_.kind == TargetKind::kPostgres && !small)) {
+      reader_.Error("topology", fmt::format("{} targets have no topology '{}'", Name(spec_.kind),
+                                            kTopologies[*topology]));
+      return;
+    }
+    if (spec_.topology == backends::Topology::kSingle) return;
+    // A URL from the environment may replace the private servers; then this has no meaning.
+    if (url && !spec_.is_private && !url->Tainted()) {
+      reader_.Error("topology", "'topology' is of private servers: it needs `url: private`");
+    }
   }
 
   void Pool() {

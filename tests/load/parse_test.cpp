@@ -328,6 +328,16 @@ TEST_CASE("parse: a conninfo without a host leads where PGHOST says") {
   CHECK(none.empty());
 }
 
+TEST_CASE("parse: topologies of private servers") {
+  const Scenario scenario = ParseScenario(File(kData + "good/topologies.yaml"));
+  REQUIRE(scenario.targets.size() == 5);
+  CHECK(scenario.targets[0].topology == backends::Topology::kPrimaryReplica);
+  CHECK(scenario.targets[1].topology == backends::Topology::kSingle);
+  CHECK(scenario.targets[2].topology == backends::Topology::kSentinel);
+  CHECK(scenario.targets[3].topology == backends::Topology::kCluster);
+  CHECK(scenario.targets[4].topology == backends::Topology::kPrimaryReplica);
+}
+
 TEST_CASE("parse: `speech` is idle where the environment names another server") {
   ParseOptions options = Text(
       "targets: {api: {kind: http, url: \"${env.API:-private}\", speech: {first_byte: 5ms}}}\n"
