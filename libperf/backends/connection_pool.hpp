@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <source_location>
 #include <string>
 #include <utility>
 
@@ -12,6 +13,7 @@
 #include "libperf/backends/loop.hpp"
 #include "libperf/base/export.hpp"
 #include "libperf/base/task.hpp"
+#include "libperf/pool/breaker.hpp"
 #include "libperf/pool/core.hpp"
 
 namespace perf::backends {
@@ -23,22 +25,32 @@ class ConnectionPool;
 class PERF_EXPORT Loan {
  public:
   Loan() noexcept = default;
-  Loan(ConnectionPool& pool, std::unique_ptr<pool::Resource> connection) noexcept
-      : pool_(&pool), connection_(std::move(connection)) {}
-  Loan(Loan&& other) noexcept = default;
+  Loan(ConnectionPool& pool, pool::Slot& slot, pool::Breaker::Permit permit) noexcept
+      : pool_(&pool), slot_(&slot), permit_(std::move(permit)) {}
+  Loan(Loan&& other) noexcept
+      : pool_(other.pool_),
+        slot_(std::exchange(other.slot_, nullptr)),
+        failed_(other.failed_),
+        permit_(std::move(other.permit_)) {}
   Loan& operator=(Loan&& other) noexcept;
   ~Loan() { Return(); }
-  explicit operator bool() const noexcept { return connection_ != nullptr; }
+  explicit operator bool() const noexcept { return slot_ != nullptr; }
   /// Requires: a loan of a pool of such connections.
   template <typename T>
   T& As() const noexcept {
-    return static_cast<T&>(*connection_);
+    return slot_->As<T>();
   }
+  /// The connection is destroyed at its return; for the circuit breaker the call has failed.
+  void MarkBroken() noexcept { slot_->MarkBroken(); }
+  /// For the circuit breaker the call has failed; the connection is fine.
+  void MarkFailed() noexcept { failed_ = true; }
   void Return() noexcept;
 
  private:
   ConnectionPool* pool_ = nullptr;
-  std::unique_ptr<pool::Resource> connection_;
+  pool::Slot* slot_ = nullptr;
+  bool failed_ = false;
+  pool::Breaker::Permit permit_;
 };
 
 /// The pool of one target on one loop: pool::Core with dials, deadlines and coroutines around it.
@@ -47,13 +59,21 @@ class PERF_EXPORT Loan {
 /// spawned tasks.
 class PERF_EXPORT ConnectionPool {
  public:
+  using Where = std::source_location;
   using Dial = std::function<Task<Dialled<Connection>>(Deadline deadline)>;
+  /// Says whether the connection is fit for use after it.
+  using Care = std::function<Task<bool>(Connection& connection, Deadline deadline)>;
   struct Options {
     std::string name;
     pool::Limits limits;
     Duration acquire_timeout = std::chrono::seconds(5);
     Duration connect_timeout = std::chrono::seconds(3);
     std::uint64_t seed = 1;
+    Care reset;  // of a returned one that NeedsReset
+    Care ping;   // of an idle one (Limits::keepalive); none: Resource::Alive
+    Duration care_timeout = std::chrono::seconds(2);
+    std::function<void(const pool::Holder& holder)> on_leak;
+    pool::Breaker* breaker = nullptr;  // asked before each borrow, told at each return
   };
   ConnectionPool(EventLoop& loop, Options options, Dial dial);
 
@@ -61,18 +81,30 @@ class PERF_EXPORT ConnectionPool {
     Loan loan;
     Failure failure;  // kConnect: the target is down; kTimeout: none came free in time
     TimePoint at{};   // when it came, or now where nobody had to wait
+    std::unique_ptr<pool::Refusal> why;  // of a failure
   };
   class Acquire;
   /// `co_await pool.Borrow(now)` gives Acquired; it does not suspend where one is idle. The dial
   /// that it may cause has the pool's own deadline, not the borrower's.
-  Acquire Borrow(TimePoint now) noexcept;
+  Acquire Borrow(TimePoint now, Where where = Where::current()) noexcept;
 
   /// Dials one connection and keeps it; says why not. For the look before a run starts.
   Task<Failure> Probe(Deadline deadline);
   /// Starts the dials that `min` asks for.
   void Prefill() { StartDials(Clock::now()); }
   void CloseIdle() noexcept { core_.CloseIdle(); }
-  void Reap(TimePoint now) { core_.Reap(now); }
+  /// Ages, pings, leaks; the pool also does it by itself once it was used.
+  void Reap(TimePoint now);
+  /// All connections of now go: idle at once, borrowed ones at their return.
+  void Invalidate();
+  void Resize(std::size_t min, std::size_t max);
+  /// Lends nothing any more, and waits until all are returned: false when the deadline came first.
+  /// Acquires wait meanwhile, or fail if `refuse`. Paused until Resume either way.
+  Task<bool> Pause(Deadline deadline, bool refuse = false);
+  void Resume();
+  /// Closes for good, and waits until all are returned: false when the deadline came first.
+  Task<bool> Drain(Deadline deadline);
+
   const pool::Core& Core() const noexcept { return core_; }
   const Options& Settings() const noexcept { return options_; }
   TimePoint RetryAt() const noexcept { return core_.RetryAt(); }
@@ -80,43 +112,52 @@ class PERF_EXPORT ConnectionPool {
  private:
   friend class Loan;
   friend class Acquire;
+  class QuietWait;
   void StartDials(TimePoint now);
-  Task<void> DialOne();
-  Task<void> RetryLater();
-  void Settle(Dialled<Connection> dialled);
-  void TakeBack(std::unique_ptr<pool::Resource> connection) noexcept;
+  void PlanDecision(TimePoint now);
+  void Upkeep();
+  Task<void> DialOne(pool::Slot& slot);
+  Task<void> DecideAt(TimePoint at);
+  Task<void> CareFor(pool::Slot& slot, const Care& care);
+  void TakeBack(pool::Slot& slot, pool::Breaker::Permit& permit, bool failed) noexcept;
+  void GiveBack(pool::Slot& slot) noexcept;
 
   EventLoop& loop_;
   Options options_;
   Dial dial_;
   pool::Core core_;
-  bool retry_planned_ = false;
+  TimePoint planned_ = TimePoint::max();
+  Alarm upkeep_;
 };
 
 /// The awaiter of Borrow; lives in the borrower's frame.
 class PERF_EXPORT ConnectionPool::Acquire final : public pool::Waiter {
  public:
-  Acquire(ConnectionPool& pool, TimePoint now) noexcept : pool_(pool), now_(now) {}
+  Acquire(ConnectionPool& pool, TimePoint now, Where where) noexcept
+      : pool_(pool), now_(now), where_(where) {}
   ~Acquire() override;
   bool await_ready();
-  void await_suspend(std::coroutine_handle<> handle);
-  Acquired await_resume() noexcept;
+  bool await_suspend(std::coroutine_handle<> handle);
+  Acquired await_resume();
 
  private:
-  void Grant(std::unique_ptr<pool::Resource> resource) noexcept override;
-  void Fail(const std::string& why) noexcept override;
+  void Grant(pool::Slot& slot) noexcept override;
+  void Fail(const pool::Refusal& why) noexcept override;
+  void Refuse(pool::Cause cause, TimePoint now);
   void Expire();
 
   ConnectionPool& pool_;
   TimePoint now_;
+  Where where_;
   std::coroutine_handle<> handle_;
-  std::unique_ptr<pool::Resource> resource_;
-  Failure failure_;
+  pool::Slot* slot_ = nullptr;
+  pool::Breaker::Permit permit_;
+  std::unique_ptr<pool::Refusal> why_;
   std::optional<Alarm> alarm_;  // made only by those who wait
 };
 
-inline ConnectionPool::Acquire ConnectionPool::Borrow(TimePoint now) noexcept {
-  return Acquire(*this, now);
+inline ConnectionPool::Acquire ConnectionPool::Borrow(TimePoint now, Where where) noexcept {
+  return Acquire(*this, now, where);
 }
 
 }  // namespace perf::backends

@@ -47,8 +47,8 @@ class PERF_EXPORT BlockingLoan {
 /// A pool for plain threads on the same Core: acquires park their thread, dials run on the pool's
 /// own threads with the pool's own deadline, and one thread keeps it up (ages, pings, leaks).
 /// Thread safety: all methods.
-/// Lifetime: a loan may outlive it. The destructor closes the pool and waits for the dials under way,
-/// at most `connect_timeout`. A forked child gets kForked, and must not destroy what it inherited.
+/// Lifetime: a loan may outlive it. The destructor closes the pool and waits for the dials under
+/// way, at most `connect_timeout`. A forked child gets kForked.
 class PERF_EXPORT BlockingPool {
  public:
   /// Dials one; null, and `why` says the reason. Called on the pool's threads, several at a time.

@@ -5,148 +5,241 @@
 #include <cassert>
 #include <utility>
 
+#include "libperf/pool/core_hidden.hpp"
+
 namespace perf::pool {
+namespace {
 
-Core::Core(Limits limits, std::uint64_t seed) : limits_(limits), random_(seed) {}
+/// What this thread took last, of a few pools at a time; never looked into before the pool's
+/// number matches, which no other pool gets.
+struct Hint {
+  std::uint64_t pool;
+  Slot* slot;
+};
+constexpr std::size_t kHints = 4;
+// Without the model each look would be a call into the dynamic linker.
+__attribute__((tls_model("initial-exec"))) constinit thread_local Hint hints[kHints] = {};
 
-Core::~Core() { assert(head_ == nullptr && "waiters must be gone before their pool"); }
+std::uint64_t NextId() noexcept {
+  static std::atomic<std::uint64_t> last{0};
+  return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
 
-std::unique_ptr<Resource> Core::TryTake(TimePoint now) {
-  if (head_ != nullptr) return nullptr;
-  while (!idle_.empty()) {
-    Idle newest = std::move(idle_.back());
-    idle_.pop_back();
-    if (now - newest.since >= limits_.validate_after && !newest.resource->Alive()) {
-      ++totals_.discarded;
-      continue;
+}  // namespace
+
+Core::Core(Limits limits, std::uint64_t seed, Sharing sharing, std::string name)
+    : sharing_(sharing),
+      id_(NextId()),
+      validate_after_(limits.validate_after),
+      table_(std::max<std::size_t>(16, limits.max)),
+      hidden_(std::make_unique<Hidden>(limits, seed)),
+      name_(std::move(name)) {
+  table_.Grow(limits.max);
+  OpenChanged();
+}
+
+Core::~Core() {
+  if (process_.Forked()) {
+    // The parent uses these connections: closing them here would say good-bye in its name.
+    table_.ForEach([](Slot& slot) { static_cast<void>(slot.resource_.release()); });
+    return;
+  }
+  assert(hidden_->queue.Empty() && "waiters must be gone before their pool");
+}
+
+Slot* Core::TryTake(TimePoint now, Where where) {
+  const std::uint64_t word = word_.load(std::memory_order_acquire);
+  if ((word & kNoTake) != 0 || process_.Forked()) return nullptr;
+  return TakeIdle(now, where, word);
+}
+
+Slot* Core::TryBarge(TimePoint now, Where where) {
+  const std::uint64_t word = word_.load(std::memory_order_acquire);
+  if ((word & (kPaused | kClosed)) != 0 || process_.Forked()) return nullptr;
+  if ((word & kWaiting) == 0) return TakeIdle(now, where, word);
+  if (hidden_->limits.fairness == Fairness::kStrict) return nullptr;
+  const bool in_grace =
+      now.time_since_epoch().count() < hidden_->head_due.load(std::memory_order_acquire);
+  if (!in_grace) {
+    std::atomic<int>& left = hidden_->overtakes_left;
+    if (left.load(std::memory_order_relaxed) <= 0 ||
+        left.fetch_sub(1, std::memory_order_acq_rel) <= 0) {
+      return nullptr;
     }
-    ++in_use_;
-    ++totals_.acquired;
-    totals_.most_in_use = std::max(totals_.most_in_use, in_use_);
-    return std::move(newest.resource);
   }
-  return nullptr;
+  Slot* slot = TakeIdle(now, where, word);
+  if (slot != nullptr) Slot::Add(slot->overtakes_);
+  return slot;
 }
 
-const std::string* Core::Down(TimePoint now) const noexcept {
-  // A dial under way may still succeed: as in DialFailed, nobody fails before the last one has.
-  const bool nothing_left = Now().Total() == 0;
-  return failures_in_row_ > 0 && nothing_left && now < retry_at_ ? &last_error_ : nullptr;
-}
-
-void Core::Enqueue(Waiter& waiter) {
-  assert(!waiter.queued_);
-  waiter.queued_ = true;
-  waiter.next_ = nullptr;
-  waiter.previous_ = tail_;
-  (tail_ != nullptr ? tail_->next_ : head_) = &waiter;
-  tail_ = &waiter;
-  ++waiting_;
-  ++totals_.waited;
-  totals_.most_waiting = std::max(totals_.most_waiting, waiting_);
-}
-
-void Core::Remove(Waiter& waiter) noexcept {
-  if (!waiter.queued_) return;
-  (waiter.previous_ != nullptr ? waiter.previous_->next_ : head_) = waiter.next_;
-  (waiter.next_ != nullptr ? waiter.next_->previous_ : tail_) = waiter.previous_;
-  waiter.next_ = waiter.previous_ = nullptr;
-  waiter.queued_ = false;
-  --waiting_;
-}
-
-Waiter* Core::PopWaiter() noexcept {
-  Waiter* oldest = head_;
-  if (oldest != nullptr) Remove(*oldest);
-  return oldest;
-}
-
-std::size_t Core::DialsToStart(TimePoint now) {
-  if (now < retry_at_ && failures_in_row_ > 0) return 0;
-  const std::size_t total = Now().Total();
-  const std::size_t room = limits_.max > total ? limits_.max - total : 0;
-  // Dials already under way serve that many waiters: a burst must not dial more than it needs.
-  const std::size_t wanted = waiting_ > dialling_ ? waiting_ - dialling_ : 0;
-  const std::size_t missing = limits_.min > total ? limits_.min - total : 0;
-  const std::size_t slots = limits_.max_dials > dialling_ ? limits_.max_dials - dialling_ : 0;
-  // While the target is down one probe is enough.
-  const std::size_t most =
-      failures_in_row_ > 0 ? std::min<std::size_t>(slots, 1 - std::min<std::size_t>(dialling_, 1))
-                           : slots;
-  const std::size_t count = std::min({room, std::max(wanted, missing), most});
-  dialling_ += count;
-  return count;
-}
-
-void Core::Dialled(std::unique_ptr<Resource> resource, TimePoint now) {
-  --dialling_;
-  ++totals_.dialled;
-  failures_in_row_ = 0;
-  GiveOrKeep(std::move(resource), now);
-}
-
-void Core::Adopt(std::unique_ptr<Resource> resource, TimePoint now) {
-  ++totals_.dialled;
-  GiveOrKeep(std::move(resource), now);
-}
-
-void Core::DialFailed(const std::string& why, TimePoint now) {
-  --dialling_;
-  ++totals_.dial_failures;
-  last_error_ = why;
-  // Dials of one burst fail together: that is one failure, not as many doublings.
-  if (failures_in_row_ == 0 || now >= retry_at_) BackOff(now);
-  if (idle_.empty() && in_use_ == 0 && dialling_ == 0) FailAll(why);
-}
-
-void Core::BackOff(TimePoint now) {
-  const int doublings = std::min(failures_in_row_++, 16);
-  const Duration full = std::min(limits_.backoff_most, limits_.backoff_first * (1 << doublings));
-  // "Equal jitter": half fixed, half random, so that clients of one server spread out.
-  const Duration jittered =
-      full / 2 + std::chrono::duration_cast<Duration>(full * (random_.Unit() / 2));
-  retry_at_ = now + jittered;
-}
-
-void Core::FailAll(const std::string& why) {
-  // Those who come back from inside Fail stand behind this mark and are not failed again.
-  for (std::size_t left = waiting_; left > 0; --left) {
-    Waiter* waiter = PopWaiter();
-    if (waiter == nullptr) return;
-    waiter->Fail(why);
+Slot* Core::TakeIdle(TimePoint now, Where where, std::uint64_t word) {
+  for (;;) {
+    Slot* slot = Pick();
+    if (slot == nullptr) return nullptr;
+    const bool fresh = now < Slot::Load(slot->check_at_) && slot->epoch_ == (word & kEpochMask);
+    if (fresh || Fit(*slot, now)) {
+      Lend(*slot, now, where);
+      return slot;
+    }
   }
 }
 
-void Core::Return(std::unique_ptr<Resource> resource, TimePoint now) {
-  --in_use_;
-  if (!resource->Reusable()) {
-    ++totals_.discarded;
-    return;
+/// Claims an idle slot for a borrower.
+Slot* Core::Pick() noexcept {
+  if (!Shared()) {
+    Slot* newest = idle_.Newest();
+    if (newest == nullptr) return nullptr;
+    idle_.Remove(*newest);
+    newest->state_.store(SlotState::kInUse, std::memory_order_relaxed);
+    in_use_.store(in_use_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    return newest;
   }
-  GiveOrKeep(std::move(resource), now);
+  Hint& hint = hints[id_ % kHints];
+  if (hint.pool == id_ && SlotTable::Claim(*hint.slot, SlotState::kIdle, SlotState::kInUse)) {
+    return hint.slot;
+  }
+  Slot* slot = table_.ClaimIdle(SlotState::kInUse);
+  if (slot != nullptr) hint = Hint{id_, slot};
+  return slot;
 }
 
-void Core::GiveOrKeep(std::unique_ptr<Resource> resource, TimePoint now) {
-  if (Waiter* waiter = PopWaiter()) {
-    ++in_use_;
-    ++totals_.acquired;
-    totals_.most_in_use = std::max(totals_.most_in_use, in_use_);
-    waiter->Grant(std::move(resource));
-    return;
+/// Whether a claimed slot that lay idle for a while can be lent; buries it otherwise.
+bool Core::Fit(Slot& slot, TimePoint now) {
+  slot.state_.store(SlotState::kBusy, std::memory_order_relaxed);
+  const std::uint64_t epoch = word_.load(std::memory_order_acquire) & kEpochMask;
+  std::uint64_t Statistics::* why = nullptr;
+  if (slot.epoch_ != epoch) {
+    why = &Statistics::invalidated;
+  } else if (now >= Slot::Load(slot.dies_at_)) {
+    why = &Statistics::aged;
+  } else if (now >= Slot::Load(slot.check_at_) && !slot.resource_->Alive()) {
+    why = &Statistics::discarded;
   }
-  idle_.push_back(Idle{std::move(resource), now});
+  if (why != nullptr) {
+    Bury(slot, why);
+    return false;
+  }
+  slot.state_.store(SlotState::kInUse, std::memory_order_relaxed);
+  return true;
 }
 
-void Core::Reap(TimePoint now) {
-  while (!idle_.empty() && Now().Total() > limits_.min &&
-         now - idle_.front().since >= limits_.idle_timeout) {
-    idle_.pop_front();
-    ++totals_.expired;
+void Core::Lend(Slot& slot, TimePoint now, Where where) noexcept {
+  Slot::Store(slot.borrowed_at_, now);
+  slot.where_.store(where, std::memory_order_relaxed);
+  Slot::Add(slot.acquired_);
+  if (Shared()) return;
+  const std::size_t in_use = in_use_.load(std::memory_order_relaxed);
+  if (in_use > most_in_use_.load(std::memory_order_relaxed)) {
+    most_in_use_.store(in_use, std::memory_order_relaxed);
   }
 }
 
-void Core::CloseIdle() noexcept { idle_.clear(); }
+Core::Quickly Core::ReturnQuickly(Slot& slot, TimePoint now) {
+  if (process_.Forked()) return Quickly::kDone;
+  const std::uint64_t epoch = slot.epoch_;
+  if ((word_.load(std::memory_order_relaxed) & kReturnMask) != epoch || slot.broken_ ||
+      now >= Slot::Load(slot.dies_at_) || !slot.resource_->Reusable()) {
+    return Quickly::kNotYet;
+  }
+  Stamp(slot, now);
+  const std::uint64_t word = PutIdle(slot);
+  // From here on the slot may be another's.
+  if ((word & kReturnMask) == epoch) return Quickly::kDone;
+  if (((word ^ epoch) & (kEpochMask | kClosed | kExcess)) != 0) {
+    hidden_->sweep_due.store(true, std::memory_order_relaxed);
+  }
+  return Quickly::kAttend;
+}
 
-Counts Core::Now() const noexcept { return Counts{idle_.size(), in_use_, dialling_, waiting_}; }
+void Core::Return(Slot& slot, TimePoint now) {
+  switch (ReturnQuickly(slot, now)) {
+    case Quickly::kDone: return;
+    case Quickly::kAttend: Attend(now); return;
+    case Quickly::kNotYet: break;
+  }
+  const std::uint64_t word = word_.load(std::memory_order_acquire);
+  if (slot.broken_ || !slot.resource_->Reusable()) {
+    Bury(slot, &Statistics::discarded);
+  } else if ((word & kClosed) != 0) {
+    Bury(slot, nullptr);
+  } else if (slot.epoch_ != (word & kEpochMask)) {
+    Bury(slot, &Statistics::invalidated);
+  } else if (now >= Slot::Load(slot.dies_at_)) {
+    Bury(slot, &Statistics::aged);
+  } else if ((word & kExcess) != 0 && TakeExcess()) {
+    Bury(slot, &Statistics::shrunk);
+  } else if (!Hand(slot, now)) {
+    MakeIdle(slot, now);
+  }
+}
+
+void Core::Stamp(Slot& slot, TimePoint now) noexcept {
+  if (!slot.pinging_) Slot::Store(slot.idle_since_, now);
+  Slot::Store(slot.touched_at_, now);
+  Slot::Store(slot.check_at_, std::min(Saturated(now, validate_after_), Slot::Load(slot.dies_at_)));
+}
+
+/// Lets go of a slot; the core's word as it was after that. Of a return and a waiter that come at
+/// the same time at least one sees the other: both store first and load then, sequentially
+/// consistent.
+std::uint64_t Core::PutIdle(Slot& slot) noexcept {
+  if (Shared()) {
+    slot.pinging_ = false;
+    slot.state_.exchange(SlotState::kIdle, std::memory_order_seq_cst);
+    return word_.load(std::memory_order_seq_cst);
+  }
+  std::exchange(slot.pinging_, false) ? idle_.Insert(slot) : idle_.Push(slot);
+  slot.state_.store(SlotState::kIdle, std::memory_order_relaxed);
+  in_use_.store(in_use_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+  return word_.load(std::memory_order_relaxed);
+}
+
+void Core::MakeIdle(Slot& slot, TimePoint now) {
+  const std::uint64_t epoch = slot.epoch_;
+  Stamp(slot, now);
+  const std::uint64_t word = PutIdle(slot);
+  if (((word ^ epoch) & (kEpochMask | kClosed | kExcess)) != 0) Sweep(now);
+  if ((word & kReturnMask) != epoch) Attend(now);
+}
+
+void Core::Forward(Slot& slot, TimePoint now) {
+  if (process_.Forked()) return;
+  {
+    const Section section(*this);
+    ++hidden_->totals.forwarded;
+  }
+  Return(slot, now);
+}
+
+/// Claims an idle slot for the pool's own purposes.
+bool Core::ClaimForPool(Slot& slot) noexcept {
+  if (!SlotTable::Claim(slot, SlotState::kIdle, SlotState::kBusy)) return false;
+  if (!Shared()) {
+    idle_.Remove(slot);
+    in_use_.store(in_use_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
+  return true;
+}
+
+/// Destroys the resource of a claimed or borrowed slot, and only then lets its place go, so that
+/// there are never more than max.
+void Core::Bury(Slot& slot, std::uint64_t Statistics::* why) {
+  slot.state_.store(SlotState::kBusy, std::memory_order_relaxed);
+  slot.resource_.reset();
+  Deliveries out;
+  {
+    const Section section(*this);
+    slot.broken_ = slot.pinging_ = false;
+    slot.state_.store(SlotState::kEmpty, std::memory_order_release);
+    hidden_->open.fetch_sub(1, std::memory_order_relaxed);
+    if (!Shared())
+      in_use_.store(in_use_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+    if (why != nullptr) ++(hidden_->totals.*why);
+    if (why == &Statistics::shrunk) --hidden_->dying;
+    OpenChanged();
+    CheckQuiet(out);
+  }
+  out.Tell(*this, TimePoint{});
+}
 
 }  // namespace perf::pool

@@ -45,12 +45,11 @@ class PERF_EXPORT DialPlan {
  public:
   struct View {
     std::size_t waiting = 0;
-    std::size_t dialling = 0;
-    std::size_t open = 0;         // resources that can return
-    std::uint64_t returned = 0;   // since the pool was made
+    std::size_t open = 0;        // resources that can return
+    std::uint64_t returned = 0;  // since the pool was made
   };
   /// The queue became empty, or ceased to be.
-  void QueueChanged(bool empty, std::uint64_t returned, TimePoint now) noexcept;
+  void QueueChanged(bool empty, TimePoint now) noexcept;
   /// How many dials should be under way for the waiters, those that are already included.
   std::size_t Wanted(const View& view, const Limits& limits, TimePoint now) noexcept;
   /// When Wanted may say more although nothing happens; TimePoint::max() when it will not.
@@ -65,20 +64,18 @@ class PERF_EXPORT DialPlan {
   };
   static constexpr std::size_t kMarks = 8;  // one each patience: together a dial's time
   Duration Dial() const noexcept;
-  Duration Patience(const Limits& limits) const noexcept;
   void Age(TimePoint now) noexcept;
-  double Covered(const View& view, TimePoint now) const noexcept;
-  const Mark& Back(std::size_t marks) const noexcept;
+  double Covered(std::uint64_t returned, const Mark& lately, TimePoint now) const noexcept;
+  const Mark& Latest(std::size_t back) const noexcept;
 
   Duration connect_time_{};
   bool queue_ = false;
   bool promised_ = false;  // since the queue began, Wanted said that all get one
-  TimePoint since_{};      // the queue began
   TimePoint aged_{};
   Duration stood_{};  // how long there was a queue
   TimePoint next_ = TimePoint::max();
   std::array<Mark, kMarks> marks_{};
-  std::size_t used_ = 0;  // marks_ since the queue began, ring of kMarks
+  std::size_t used_ = 0;  // marks since the queue began; marks_ is a ring
 };
 
 }  // namespace perf::pool

@@ -15,9 +15,7 @@ class PERF_EXPORT ForkGuard {
   /// Remembers this process.
   ForkGuard() noexcept;
   /// Whether the caller is a child of the process that made this.
-  bool Forked() const noexcept {
-    return born_ != generation_.load(std::memory_order_relaxed);
-  }
+  bool Forked() const noexcept { return born_ != generation_.load(std::memory_order_relaxed); }
 
  private:
   static std::atomic<std::uint64_t> generation_;

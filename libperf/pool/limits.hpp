@@ -33,8 +33,8 @@ enum class Sharing : std::uint8_t { kOneThread, kThreads };
 struct Limits {
   std::size_t min = 0;
   std::size_t max = 10;
-  std::size_t max_dials = 10;    // at the same time
-  std::size_t max_waiters = 0;   // 0: no bound
+  std::size_t max_dials = 10;   // at the same time
+  std::size_t max_waiters = 0;  // 0: no bound
   Fairness fairness = Fairness::kStrict;
   Duration idle_timeout = std::chrono::minutes(10);  // of those beyond `min`; 0: never
   /// A resource lives for max_lifetime * (1 - lifetime_jitter * u). The u of one pool's resources
@@ -67,14 +67,15 @@ struct Statistics {
   std::uint64_t waited = 0;
   std::uint64_t dialled = 0;
   std::uint64_t dial_failures = 0;
-  std::uint64_t discarded = 0;    // broken, dead while idle
-  std::uint64_t expired = 0;      // idle for too long
-  std::uint64_t aged = 0;         // past their lifetime
-  std::uint64_t invalidated = 0;  // of an old epoch
-  std::uint64_t cancelled = 0;    // waiters that left with nothing
-  std::uint64_t refused = 0;      // acquires that failed without waiting
-  std::uint64_t forwarded = 0;    // given to a waiter that had gone, and passed on
-  std::uint64_t overtakes = 0;    // see Fairness; 0 when strict
+  std::uint64_t discarded = 0;       // broken, dead while idle
+  std::uint64_t expired = 0;         // idle for too long
+  std::uint64_t aged = 0;            // past their lifetime
+  std::uint64_t invalidated = 0;     // of an old epoch
+  std::uint64_t shrunk = 0;          // beyond a smaller max
+  std::uint64_t cancelled = 0;       // waiters that left with nothing
+  std::uint64_t refused = 0;         // acquires that failed without waiting
+  std::uint64_t forwarded = 0;       // given to a waiter that had gone, and passed on
+  std::uint64_t overtakes = 0;       // see Fairness; 0 when strict
   std::uint64_t overtaken_most = 0;  // of one waiter after its first millisecond; at most 16
   std::uint64_t leaks_detected = 0;
   std::size_t most_in_use = 0;  // kThreads: seen when somebody waited, and by each Now()

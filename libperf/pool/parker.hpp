@@ -9,10 +9,10 @@
 
 namespace perf::pool {
 
-/// Where one thread sleeps until it is woken: a futex with one token, as in Rust's std::thread::park.
-/// Parkers are never freed, only used again by other threads, so that waking one late is harmless:
-/// a wake without reason is part of the contract.
-/// Thread safety: Wake from any thread; Wait by the thread it is lent to.
+/// Where one thread sleeps until it is woken: a futex with one token, as in Rust's
+/// std::thread::park. Parkers are never freed, only used again by other threads, so that waking one
+/// late is harmless: a wake without reason is part of the contract. Thread safety: Wake from any
+/// thread; Wait by the thread it is lent to.
 class PERF_EXPORT Parker {
  public:
   /// The calling thread's own; lent to it until its end.

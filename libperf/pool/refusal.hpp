@@ -27,7 +27,8 @@ enum class Cause : std::uint8_t {
 };
 inline constexpr int kCauses = 9;
 
-/// "none", "held", "connecting", "down", "breaker_open", "paused", "closed", "queue_full", "forked".
+/// "none", "held", "connecting", "down", "breaker_open", "paused", "closed", "queue_full",
+/// "forked".
 PERF_EXPORT std::string_view Name(Cause cause) noexcept;
 
 /// One borrower: where it borrowed, and how long ago.
@@ -42,7 +43,7 @@ struct Refusal {
   std::string pool;
   Counts counts;
   std::size_t max = 0;
-  Holder oldest;  // where.line() == 0: nobody holds any
+  Holder oldest;              // where.line() == 0: nobody holds any
   std::string connect_error;  // of the last failed dial, while none succeeded since
   Duration waited{};
   explicit operator bool() const noexcept { return cause != Cause::kNone; }

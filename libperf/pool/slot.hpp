@@ -53,18 +53,19 @@ class alignas(128) Slot {  // two cache lines: the prefetcher fetches pairs
 
   std::atomic<SlotState> state_{SlotState::kEmpty};
   bool broken_ = false;
-  bool in_list_ = false;
+  bool pinging_ = false;     // its return is no use: it stays as old as it was
   std::uint64_t epoch_ = 0;  // of the pool when it was dialled, as in the core's word
   std::unique_ptr<Resource> resource_;
   Instant check_at_{0};     // idle until then: taken without a look
   Instant borrowed_at_{0};  // of a dial: when it began
   Instant idle_since_{0};
+  Instant touched_at_{0};  // returned or pinged
   Instant dies_at_{0};
   std::atomic<std::source_location> where_{};
   std::atomic<std::uint64_t> acquired_{0};
   std::atomic<std::uint64_t> overtakes_{0};
   std::atomic<std::uint64_t> leak_reported_{0};  // the value of acquired_ it was reported for
-  Slot* older_ = nullptr;  // in the IdleList
+  Slot* older_ = nullptr;                        // in the IdleList
   Slot* newer_ = nullptr;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -24,7 +25,7 @@ class PERF_EXPORT SlotTable {
   Slot* ClaimIdle(SlotState to) noexcept;
   Slot* ClaimEmpty() noexcept;  // now kDialling
   static bool Claim(Slot& slot, SlotState from, SlotState to) noexcept {
-    return slot.state_.load(std::memory_order_relaxed) == from &&
+    return slot.state_.load(std::memory_order_seq_cst) == from &&
            slot.state_.compare_exchange_strong(from, to, std::memory_order_seq_cst,
                                                std::memory_order_relaxed);
   }
@@ -68,12 +69,21 @@ class IdleList {
     slot.newer_ = nullptr;
     (newest_ != nullptr ? newest_->newer_ : oldest_) = &slot;
     newest_ = &slot;
-    slot.in_list_ = true;
+  }
+  /// At its place by age.
+  void Insert(Slot& slot) noexcept {
+    const TimePoint since = Slot::Load(slot.idle_since_);
+    Slot* next = oldest_;
+    while (next != nullptr && Slot::Load(next->idle_since_) <= since) next = next->newer_;
+    if (next == nullptr) return Push(slot);
+    slot.newer_ = next;
+    slot.older_ = next->older_;
+    (slot.older_ != nullptr ? slot.older_->newer_ : oldest_) = &slot;
+    next->older_ = &slot;
   }
   void Remove(Slot& slot) noexcept {
     (slot.newer_ != nullptr ? slot.newer_->older_ : newest_) = slot.older_;
     (slot.older_ != nullptr ? slot.older_->newer_ : oldest_) = slot.newer_;
-    slot.in_list_ = false;
   }
 
  private:

@@ -49,14 +49,14 @@ class PERF_EXPORT Waiter {
   friend class WaiterQueue;
   friend class Deliveries;
   std::atomic<Status> status_{Status::kOutside};
-  bool knocked_ = false;  // told to come and look, and has not yet
+  std::atomic<bool> knocked_{false};  // told to come and look, and has not yet
   Cause cause_ = Cause::kNone;
   Parker* parker_ = nullptr;
   Waiter* next_ = nullptr;
   Waiter* previous_ = nullptr;
   Slot* slot_ = nullptr;
   TimePoint since_{};
-  std::source_location where_;
+  std::source_location where_{};
 };
 
 /// An intrusive FIFO of waiters.
@@ -65,6 +65,7 @@ class WaiterQueue {
  public:
   bool Empty() const noexcept { return head_ == nullptr; }
   Waiter& Front() const noexcept { return *head_; }
+  Waiter& Back() const noexcept { return *tail_; }
   std::size_t Size() const noexcept { return size_.load(std::memory_order_relaxed); }
   void Push(Waiter& waiter) noexcept;
   void Remove(Waiter& waiter) noexcept;
