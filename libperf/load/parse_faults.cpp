@@ -275,6 +275,10 @@ void CheckReach(const ParseContext& context, const std::vector<Node>& items) {
   for (std::size_t i = 0; i < items.size(); ++i) {
     const FaultSpec& fault = context.scenario.faults[i];
     const TargetSpec& target = context.scenario.targets[fault.target];
+    if (fault.OfNetwork() && target.topology != backends::Topology::kSingle) {
+      context.Error(At(items[i], "target"),
+                    "faults of the network need a target of one server; this one has a `topology`");
+    }
     if (!fault.OfNetwork() || target.is_private) continue;
     try {
       switch (target.kind) {
