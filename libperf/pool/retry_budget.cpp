@@ -83,15 +83,15 @@ RetryBudget::Snapshot RetryBudget::Now() const noexcept {
                   refused_.load(std::memory_order_relaxed)};
 }
 
-Duration DelayBefore(const Backoff& backoff, unsigned retry, Random& random) noexcept {
+Duration DelayBefore(const RetryBackoff& backoff, unsigned retry, Random& random) noexcept {
   const double most = static_cast<double>(std::max(Duration::zero(), backoff.most).count());
   const double exponent = retry > 1 ? std::min(retry - 1, 1000U) : 0;
   const double grown = static_cast<double>(std::max(Duration::zero(), backoff.first).count()) *
                        std::pow(std::max(1.0, backoff.growth), exponent);
   const double cap = std::min(most, grown);
   double delay = cap;
-  if (backoff.jitter == Backoff::Jitter::kFull) delay = cap * random.Unit();
-  if (backoff.jitter == Backoff::Jitter::kEqual) delay = cap * (0.5 + 0.5 * random.Unit());
+  if (backoff.jitter == RetryBackoff::Jitter::kFull) delay = cap * random.Unit();
+  if (backoff.jitter == RetryBackoff::Jitter::kEqual) delay = cap * (0.5 + 0.5 * random.Unit());
   return Duration(static_cast<std::int64_t>(delay));
 }
 

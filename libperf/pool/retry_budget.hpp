@@ -60,7 +60,7 @@ class PERF_EXPORT RetryBudget {
 /// How long to wait before a retry. Full jitter draws from [0, cap], equal jitter from
 /// [cap / 2, cap], where cap = min(most, first * growth^(retry - 1)) (Brooker, "Exponential Backoff
 /// and Jitter", 2015: full jitter does the least work in all).
-struct Backoff {
+struct RetryBackoff {
   enum class Jitter : std::uint8_t { kNone, kFull, kEqual };
   Duration first = std::chrono::milliseconds(50);
   Duration most = std::chrono::seconds(2);
@@ -70,11 +70,12 @@ struct Backoff {
 
 /// The delay before the `retry`-th retry, counted from 1. Thread safety: the generator is the
 /// caller's.
-PERF_EXPORT Duration DelayBefore(const Backoff& backoff, unsigned retry, Random& random) noexcept;
+PERF_EXPORT Duration DelayBefore(const RetryBackoff& backoff, unsigned retry,
+                                 Random& random) noexcept;
 
 struct RetryPolicy {
   unsigned retries = 2;  // at most, of one operation
-  Backoff backoff;
+  RetryBackoff backoff;
 };
 
 /// The retries of one operation: bounded by their number, by the deadline and by the budget that

@@ -110,17 +110,18 @@ TEST_CASE("retry budget refuses options that cannot work") {
 
 TEST_CASE("backoff grows to its most and keeps within its jitter") {
   Random random(7);
-  Backoff backoff;
+  RetryBackoff backoff;
   backoff.first = 100ms;
   backoff.most = 1s;
-  backoff.jitter = Backoff::Jitter::kNone;
+  backoff.jitter = RetryBackoff::Jitter::kNone;
   CHECK(DelayBefore(backoff, 1, random) == 100ms);
   CHECK(DelayBefore(backoff, 3, random) == 400ms);
   CHECK(DelayBefore(backoff, 5, random) == 1s);
   CHECK(DelayBefore(backoff, ~0U, random) == 1s);
-  for (const auto jitter : {Backoff::Jitter::kFull, Backoff::Jitter::kEqual}) {
+  for (const auto jitter : {RetryBackoff::Jitter::kFull, RetryBackoff::Jitter::kEqual}) {
     backoff.jitter = jitter;
-    const Duration floor = jitter == Backoff::Jitter::kFull ? Duration::zero() : Duration(200ms);
+    const Duration floor =
+        jitter == RetryBackoff::Jitter::kFull ? Duration::zero() : Duration(200ms);
     Duration least = 1h, greatest{}, sum{};
     for (int i = 0; i < 4'000; ++i) {
       const Duration delay = DelayBefore(backoff, 3, random);
@@ -142,7 +143,7 @@ TEST_CASE("retries end with their number, the deadline or the budget") {
   RetryBudget budget(RatioOnly(1));
   RetryPolicy policy;
   policy.retries = 2;
-  policy.backoff.jitter = Backoff::Jitter::kNone;
+  policy.backoff.jitter = RetryBackoff::Jitter::kNone;
   policy.backoff.first = 100ms;
   Retries retries(budget, policy, random);
   const Deadline deadline = Deadline::After(kStart, 1s);
