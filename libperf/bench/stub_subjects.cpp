@@ -6,6 +6,7 @@
 #include "libperf/base/error.hpp"
 #include "libperf/bench/baseline_fifo.hpp"
 #include "libperf/bench/baseline_mutex.hpp"
+#include "libperf/bench/perfkit_pool.hpp"
 
 namespace perf::bench {
 
@@ -16,6 +17,14 @@ std::vector<std::unique_ptr<pool::Resource>> StubConnections(std::size_t count) 
 }
 
 std::unique_ptr<Subject> MakeStubSubject(const std::string& impl, std::size_t size) {
+  if (impl == "bounded") {
+    return std::make_unique<SubjectOf<PerfkitPool>>("perfkit", "bounded", size,
+                                                    pool::Fairness::kBounded);
+  }
+  if (impl == "strict") {
+    return std::make_unique<SubjectOf<PerfkitPool>>("perfkit", "strict", size,
+                                                    pool::Fairness::kStrict);
+  }
   if (impl == "mutex") {
     return std::make_unique<SubjectOf<BaselineMutex>>("mutex", "none", StubConnections(size));
   }

@@ -95,7 +95,9 @@ std::string BenchVerdictLine(const load::Result& result, const Style& style) {
 
 std::string BenchSummary(const load::Result& result, const Style& style,
                          const std::vector<std::string>& written, std::size_t width) {
-  std::string out = "\n" + BenchVerdictLine(result, style) + "\n";
+  // A benchmark that ran a scenario shows its flows, too.
+  std::string out = result.flows.empty() ? "" : Summary(result, style, {});
+  out += "\n" + BenchVerdictLine(result, style) + "\n";
   for (const auto& [code, text] : result.invalid_reasons) {
     out += fmt::format("  {} {}\n", style.Warn("not valid (" + code + "):"), text);
   }

@@ -49,8 +49,9 @@ void Print(const load::Result& result, const Options& options, const std::string
            const std::vector<std::string>& written) {
   const int fd = options.json ? STDERR_FILENO : STDOUT_FILENO;
   const report::Style style(options.color, fd);
-  const std::string text = options.quiet ? report::BenchVerdictLine(result, style) + "\n"
-                                         : report::BenchSummary(result, style, written);
+  std::string text = options.quiet ? report::BenchVerdictLine(result, style) + "\n"
+                                   : report::BenchSummary(result, style, written);
+  if (options.advice) text += options.advice(result);
   if (!options.json) {
     report::WriteStdout(text);
     return;

@@ -6,133 +6,72 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <memory>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "libperf/base/error.hpp"
 #include "libperf/base/text.hpp"
-#include "libperf/base/units.hpp"
-#include "libperf/bench/pool_micro.hpp"
 #include "libperf/report/output_dir.hpp"
+#include "verb.hpp"
+#include "words.hpp"
 
 namespace perf::tool {
 namespace {
 
 const std::string kHint = "\nTry 'poolbench --help' or 'man poolbench'.";
 
+/// The flags of a verb on CLI11.
+class CliFlags final : public Flags {
+ public:
+  explicit CliFlags(CLI::App& command) : command_(command) {}
+  void Positional(const char* name, std::string& word, const char* what) override {
+    command_.add_option(name, word, what)->required()->type_name("FILE");
+  }
+  void Word(const char* flag, std::string& word, const char* type, const char* what) override {
+    command_.add_option(flag, word, what)->type_name(type);
+  }
+  void Words(const char* flag, std::vector<std::string>& words, const char* what) override {
+    command_.add_option(flag, words, what)->delimiter(',')->type_name("WORD,…");
+  }
+  void Repeated(const char* flag, std::vector<std::string>& words, const char* type,
+                const char* what) override {
+    command_.add_option(flag, words, what)->type_name(type)->take_all();
+  }
+  void Count(const char* flag, std::size_t& count, const char* what) override {
+    command_.add_option(flag, count, what)->type_name("N")->check(CLI::Range(1, 10'000));
+  }
+  void Counts(const char* flag, std::vector<std::size_t>& counts, const char* what) override {
+    command_.add_option(flag, counts, what)
+        ->delimiter(',')
+        ->type_name("N,…")
+        ->check(CLI::Range(1, 10'000));
+  }
+  void Switch(const char* flag, bool& on, const char* what) override {
+    command_.add_flag(flag, on, what);
+  }
+
+ private:
+  CLI::App& command_;
+};
+
 /// The flags of all verbs; words that need a second look as they were written.
-struct Parsed {
-  Options options;
+struct Common {
   std::string seed, color = "auto", log_level = "warn", log_format = "text";
-
-  bench::MicroOptions micro;
-  std::vector<std::string> micro_holds{"0", "1us", "100us"};
-  std::string micro_seconds = "1", micro_operations;
-  bool micro_no_speed = false;
 };
 
-Duration DurationOf(const std::string& flag, const std::string& word) {
-  if (const auto duration = ParseDuration(word)) return *duration;
-  throw UsageError(fmt::format("{} {}: expected a time such as 150ms", flag, Excerpt(word, 40)));
-}
-
-Duration SecondsOf(const std::string& flag, const std::string& word) {
-  const auto seconds = ParseNumber(word);
-  if (!seconds || *seconds <= 0 || *seconds > 86'400) {
-    throw UsageError(fmt::format("{} {}: expected seconds, such as 10", flag, Excerpt(word, 40)));
-  }
-  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(*seconds));
-}
-
-/// Counts may be written as 1e8.
-std::uint64_t CountOf(const std::string& flag, const std::string& word) {
-  const auto count = ParseNumber(word);
-  if (!count || *count < 1 || *count > 1e15) {
-    throw UsageError(fmt::format("{} {}: expected a count, such as 1e8", flag, Excerpt(word, 40)));
-  }
-  return static_cast<std::uint64_t>(*count);
-}
-
-std::uint64_t SeedOf(const std::string& word) {
-  if (word.empty()) return 1;
-  std::uint64_t seed = 0;
-  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), seed);
-  if (error != std::errc() || end != word.data() + word.size()) {
-    throw UsageError(fmt::format("--seed {}: expected a whole number from 0 to 2^64-1", word));
-  }
-  return seed;
-}
-
-using Run = std::function<load::Result(const bench::Context&)>;
-
-/// A verb: its name, and what makes a run of its flags once all are parsed.
-struct Verb {
-  CLI::App* command;
-  std::function<Run()> bind;
-};
-
-CLI::App* AddVerb(CLI::App& app, Parsed& parsed, const char* name, const char* what) {
-  CLI::App* command = app.add_subcommand(name, what);
-  command
-      ->add_option("--out", parsed.options.out,
-                   "directory for the results (default: below $XDG_STATE_HOME/perfkit/runs)")
-      ->type_name("DIR");
-  command->add_flag("--json", parsed.options.json,
-                    "print exactly result.json on standard output, and nothing else there");
-  command->add_flag("-q,--quiet", parsed.options.quiet,
-                    "no progress and no tables, only the verdict");
-  command->add_option("--seed", parsed.seed, "seed of every random value (default 1)")
-      ->type_name("N");
+CLI::App* AddVerb(CLI::App& app, Verb& verb, Options& options, Common& common) {
+  CLI::App* command = app.add_subcommand(verb.Name(), verb.What());
+  CliFlags flags(*command);
+  verb.Declare(flags);
+  flags.Word("--out", options.out, "DIR",
+             "directory for the results (default: below $XDG_STATE_HOME/perfkit/runs)");
+  flags.Switch("--json", options.json,
+               "print exactly result.json on standard output, and nothing else there");
+  flags.Switch("-q,--quiet", options.quiet, "no progress and no tables, only the verdict");
+  flags.Word("--seed", common.seed, "N", "seed of every random value (default 1)");
   return command;
-}
-
-Verb AddMicro(CLI::App& app, Parsed& parsed) {
-  CLI::App* command =
-      AddVerb(app, parsed, "micro", "acquire and release stub connections, beside baselines");
-  bench::MicroOptions& micro = parsed.micro;
-  command->add_option("--threads", micro.threads, "numbers of threads (default 1,2,8,32)")
-      ->delimiter(',')
-      ->type_name("N,…")
-      ->check(CLI::Range(1, 1024));
-  command->add_option("--pool", micro.pools, "sizes of the pool (default 32,16)")
-      ->delimiter(',')
-      ->type_name("N,…")
-      ->check(CLI::Range(1, 100'000));
-  command
-      ->add_option("--hold", parsed.micro_holds,
-                   "how long each is held, in processor time (default 0,1us,100us)")
-      ->delimiter(',')
-      ->type_name("TIME,…");
-  command->add_option("--impl", micro.impls, "of bounded,strict,mutex,fifo (default all)")
-      ->delimiter(',')
-      ->type_name("NAME,…")
-      ->check(CLI::IsMember({"bounded", "strict", "mutex", "fifo"}));
-  command
-      ->add_option("--seconds", parsed.micro_seconds,
-                   "of each implementation at each point (default 1)")
-      ->type_name("N");
-  command
-      ->add_option("--operations", parsed.micro_operations,
-                   "so many of each implementation at each point, instead of --seconds")
-      ->type_name("N");
-  command->add_flag("--no-speed-checks", parsed.micro_no_speed,
-                    "ratios and fairness are shown, not judged");
-  return {command, [&parsed] {
-            bench::MicroOptions options = parsed.micro;
-            options.holds.clear();
-            for (const std::string& word : parsed.micro_holds) {
-              options.holds.push_back(DurationOf("--hold", word));
-            }
-            options.length = SecondsOf("--seconds", parsed.micro_seconds);
-            if (!parsed.micro_operations.empty()) {
-              options.operations = CountOf("--operations", parsed.micro_operations);
-            }
-            options.judge_speed = !parsed.micro_no_speed;
-            return Run([options](const bench::Context& context) {
-              return bench::PoolMicro(options, context);
-            });
-          }};
 }
 
 /// Names the first word that nobody takes, and what was probably meant.
@@ -181,19 +120,26 @@ void ParseOrExplain(CLI::App& app, int argc, char** argv, Options& options) {
   }
 }
 
-void TakeCommon(const Parsed& parsed, Options& options) {
-  options.log_level = ParseLogLevel(parsed.log_level);
-  options.log_format = parsed.log_format == "json" ? LogFormat::kJson : LogFormat::kText;
-  options.color = parsed.color == "always"  ? report::ColorChoice::kAlways
-                  : parsed.color == "never" ? report::ColorChoice::kNever
+void TakeCommon(const Common& common, Options& options) {
+  options.log_level = ParseLogLevel(common.log_level);
+  options.log_format = common.log_format == "json" ? LogFormat::kJson : LogFormat::kText;
+  options.color = common.color == "always"  ? report::ColorChoice::kAlways
+                  : common.color == "never" ? report::ColorChoice::kNever
                                             : report::ColorChoice::kAuto;
-  options.seed = SeedOf(parsed.seed);
+}
+
+std::vector<std::shared_ptr<Verb>> AllVerbs() {
+  std::vector<std::shared_ptr<Verb>> verbs;
+  for (auto& verb : StubVerbs()) verbs.push_back(std::move(verb));
+  for (auto& verb : ServerVerbs()) verbs.push_back(std::move(verb));
+  return verbs;
 }
 
 }  // namespace
 
 Options ParseOptions(int argc, char** argv) {
-  auto parsed = std::make_unique<Parsed>();
+  Options options;
+  Common common;
   CLI::App app("Measure, size and break connection pools.", "poolbench");
   app.set_version_flag("--version", "poolbench");
   app.footer(
@@ -201,22 +147,28 @@ Options ParseOptions(int argc, char** argv) {
       "73 output cannot be written, 75 run not valid, 99 a check failed, 130 interrupted.");
   app.require_subcommand(1);
   app.fallthrough();
-  app.add_option("--color", parsed->color, "auto, always or never")
+  app.add_option("--color", common.color, "auto, always or never")
       ->check(CLI::IsMember({"auto", "always", "never"}));
-  app.add_option("--log-level", parsed->log_level, "trace, debug, info, warn, error or off")
+  app.add_option("--log-level", common.log_level, "trace, debug, info, warn, error or off")
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"}));
-  app.add_option("--log-format", parsed->log_format, "text or json")
+  app.add_option("--log-format", common.log_format, "text or json")
       ->check(CLI::IsMember({"text", "json"}));
-  const std::vector<Verb> verbs{AddMicro(app, *parsed)};
+  std::vector<std::pair<std::shared_ptr<Verb>, CLI::App*>> verbs;
+  for (auto& verb : AllVerbs()) {
+    CLI::App* command = AddVerb(app, *verb, options, common);
+    verbs.emplace_back(std::move(verb), command);
+  }
 
-  ParseOrExplain(app, argc, argv, parsed->options);
-  Options options = parsed->options;
+  ParseOrExplain(app, argc, argv, options);
   if (options.done) return options;
-  TakeCommon(*parsed, options);
-  for (const Verb& verb : verbs) {
-    if (!verb.command->parsed()) continue;
-    options.verb = verb.command->get_name();
-    options.run = verb.bind();
+  TakeCommon(common, options);
+  const std::optional<std::uint64_t> seed = SeedOf(common.seed);
+  options.seed = seed.value_or(1);
+  for (const auto& [verb, command] : verbs) {
+    if (!command->parsed()) continue;
+    options.verb = verb->Name();
+    options.run = verb->Bind(seed);
+    options.advice = [verb = verb](const load::Result& result) { return verb->Advice(result); };
   }
   return options;
 }

@@ -24,6 +24,8 @@ struct Options {
   bool quiet = false;
   /// Runs the verb with its flags. Throws: perf::Error, which main turns into an exit code.
   std::function<load::Result(const bench::Context&)> run;
+  /// What else is to be printed behind the result; may be empty.
+  std::function<std::string(const load::Result&)> advice;
   /// Set when help or the version was printed: nothing else is to be done.
   bool done = false;
 };

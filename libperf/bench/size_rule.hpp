@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "libperf/base/export.hpp"
+
+namespace perf::bench {
+
+/// What one pool size did, once for each round of a sweep in which the sizes took turns.
+struct SizeTrial {
+  std::size_t size = 0;
+  std::vector<double> throughput;  // per second
+  std::vector<double> p99_ms;
+  double mean_service_ms = 0;
+  double Throughput() const;  // medians
+  double P99() const;
+};
+
+struct SizeAdvice {
+  std::size_t best = 0;  // index of the size with the highest throughput
+  /// How far the best size's rounds lie from each other: (highest - lowest) / median.
+  double throughput_spread = 0;
+  double p99_spread = 0;
+  /// What a size must reach to do as well as the best: 97 % of its throughput and 110 % of its p99,
+  /// each widened by the spread.
+  double throughput_least = 0;
+  double p99_most = 0;
+  std::size_t recommended = 0;  // index of the smallest size that does
+  std::size_t min = 0;          // connections that are busy on average (Little's law)
+  bool DoesAsWell(const SizeTrial& trial) const;
+};
+
+/// Requires: at least one trial, each with at least one round; sizes in ascending order.
+/// Thread safety: a pure function.
+PERF_EXPORT SizeAdvice Advise(const std::vector<SizeTrial>& trials);
+
+}  // namespace perf::bench

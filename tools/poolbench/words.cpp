@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "words.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "libperf/base/error.hpp"
+#include "libperf/base/text.hpp"
+#include "libperf/base/units.hpp"
+
+namespace perf::tool {
+
+Duration DurationOf(const std::string& flag, const std::string& word) {
+  if (const auto duration = ParseDuration(word)) return *duration;
+  throw UsageError(fmt::format("{} {}: expected a time such as 150ms", flag, Excerpt(word, 40)));
+}
+
+Duration SecondsOf(const std::string& flag, const std::string& word) {
+  const auto seconds = ParseNumber(word);
+  if (!seconds || *seconds <= 0 || *seconds > 86'400) {
+    throw UsageError(fmt::format("{} {}: expected seconds, such as 10", flag, Excerpt(word, 40)));
+  }
+  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(*seconds));
+}
+
+std::uint64_t CountOf(const std::string& flag, const std::string& word) {
+  const auto count = ParseNumber(word);
+  if (!count || *count < 1 || *count > 1e15) {
+    throw UsageError(fmt::format("{} {}: expected a count, such as 1e8", flag, Excerpt(word, 40)));
+  }
+  return static_cast<std::uint64_t>(*count);
+}
+
+Duration MillisecondsOf(const std::string& flag, const std::string& word) {
+  const auto ms = ParseNumber(word);
+  if (!ms || *ms < 0 || *ms > 600'000) {
+    throw UsageError(
+        fmt::format("{} {}: expected milliseconds, such as 150", flag, Excerpt(word, 40)));
+  }
+  return std::chrono::duration_cast<Duration>(std::chrono::duration<double, std::milli>(*ms));
+}
+
+double ShareOf(const std::string& flag, const std::string& word) {
+  const auto share = ParseFraction(word);
+  if (share && *share >= 0 && *share < 1) return *share;
+  throw UsageError(fmt::format("{} {}: expected a share such as 10%", flag, Excerpt(word, 40)));
+}
+
+std::optional<std::uint64_t> SeedOf(const std::string& word) {
+  if (word.empty()) return std::nullopt;
+  std::uint64_t seed = 0;
+  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), seed);
+  if (error != std::errc() || end != word.data() + word.size()) {
+    throw UsageError(fmt::format("--seed {}: expected a whole number from 0 to 2^64-1", word));
+  }
+  return seed;
+}
+
+std::vector<std::size_t> SizesOf(const std::string& word) {
+  std::vector<std::size_t> sizes;
+  const auto wrong = [&] {
+    return UsageError(
+        fmt::format("--sizes {}: expected such as 1,2,4 or 1-16 (up to 10000)", Excerpt(word, 40)));
+  };
+  for (const std::string_view part : Split(word, ',')) {
+    const std::vector<std::string_view> ends = Split(part, '-');
+    const auto low = ParseInteger(ends.front());
+    const auto high = ParseInteger(ends.back());
+    if (ends.size() > 2 || !low || !high || *low < 1 || *high < *low || *high > 10'000) {
+      throw wrong();
+    }
+    for (std::int64_t size = *low; size <= *high; ++size) {
+      sizes.push_back(static_cast<std::size_t>(size));
+    }
+  }
+  return sizes;
+}
+
+std::vector<std::pair<std::string, std::string>> SetsOf(const std::vector<std::string>& sets) {
+  std::vector<std::pair<std::string, std::string>> pairs;
+  for (const std::string& set : sets) {
+    const std::size_t equal = set.find('=');
+    if (equal == std::string::npos || equal == 0) {
+      throw UsageError(fmt::format("--set {}: expected PATH=VALUE, such as vars.guests=10", set));
+    }
+    pairs.emplace_back(set.substr(0, equal), set.substr(equal + 1));
+  }
+  return pairs;
+}
+
+}  // namespace perf::tool
