@@ -12,7 +12,6 @@
 
 #include "libperf/backends/failure_text.hpp"
 #include "libperf/backends/pg_cancel.hpp"
-#include "libperf/base/log.hpp"
 
 namespace perf::backends {
 namespace {
@@ -26,14 +25,17 @@ struct StatementName {
   char text[16];
 };
 
-void LogNotice(void*, const char* message) {
-  Log(LogLevel::kDebug, "postgres: {}", FailureText(message));
-}
-
 /// Classes after which the server or this session of it is of no more use: connection
 /// exceptions, shut-downs, and a primary that became read-only (it was demoted).
 bool EndsSession(std::string_view sqlstate) noexcept {
   return sqlstate.starts_with("08") || sqlstate.starts_with("57P0") || sqlstate == "25006";
+}
+
+/// Those of them that are about the server and not about this session: the others of the same
+/// server are as useless. 57P04 (database dropped) and 57P05 (idle for too long) are not.
+bool EndsServer(std::string_view sqlstate) noexcept {
+  return sqlstate.starts_with("08") || sqlstate == "25006" || sqlstate == "57P01" ||
+         sqlstate == "57P02" || sqlstate == "57P03";
 }
 
 /// What OpenSSL has read from the socket and libpq has not taken yet.
@@ -47,74 +49,20 @@ bool TlsPending(PGconn* connection) noexcept {
 
 void PgSession::Close::operator()(pg_conn* connection) const noexcept { PQfinish(connection); }
 
-PgSession::PgSession(EventLoop& loop, bool prepared)
+PgSession::PgSession(EventLoop& loop, std::shared_ptr<const PgFamily> family)
     : loop_(loop),
+      family_(std::move(family)),
+      epoch_(family_->epoch),
       watch_(
           loop, [](void* self) { static_cast<PgSession*>(self)->OnReadable(); },
           [](void* self) { static_cast<PgSession*>(self)->OnWritable(); }, this),
-      alarm_(loop, [this] { OnAlarm(); }),
-      use_prepared_(prepared) {}
+      alarm_(loop, [this] { OnAlarm(); }) {}
 
 PgSession::~PgSession() = default;
 
 void PgSession::Resume() {
   pending_ = false;
   if (const auto waiter = std::exchange(waiter_, {})) waiter.resume();
-}
-
-Task<Failure> PgSession::Open(const PgOptions& options, Deadline deadline) {
-  std::vector<const char*> keys;
-  std::vector<const char*> values;
-  for (const auto& [key, value] : options) {
-    keys.push_back(key.c_str());
-    values.push_back(value.c_str());
-  }
-  keys.push_back(nullptr);
-  values.push_back(nullptr);
-  connection_.reset(PQconnectStartParams(keys.data(), values.data(), 0));
-  PGconn* const connection = connection_.get();
-  Failure failure;
-  if (connection == nullptr) {
-    failure = {ErrorKind::kConnect, "out of memory"};
-    co_return failure;
-  }
-  PQsetNoticeProcessor(connection, LogNotice, nullptr);
-  connecting_ = true;
-  alarm_.Arm(deadline);
-  auto state =
-      PQstatus(connection) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
-  while (state == PGRES_POLLING_READING || state == PGRES_POLLING_WRITING) {
-    // libpq may have changed the socket (next host, TLS refused): it is watched anew each time.
-    watch_.Assign(PQsocket(connection));
-    pending_ = true;
-    state == PGRES_POLLING_READING ? watch_.AwaitReadableLevel() : watch_.AwaitWritable();
-    Wait wait(*this);
-    co_await wait;
-    watch_.Release();
-    if (expired_) {
-      failure = {ErrorKind::kConnect, TimeoutText(loop_, "connecting")};
-      co_return failure;
-    }
-    state = PQconnectPoll(connection);
-  }
-  alarm_.Disarm();
-  connecting_ = false;
-  if (state != PGRES_POLLING_OK || PQsetnonblocking(connection, 1) != 0) {
-    failure = {ErrorKind::kConnect, FailureText(PQerrorMessage(connection))};
-    co_return failure;
-  }
-  watch_.Assign(PQsocket(connection));
-  co_return failure;
-}
-
-bool PgSession::Reusable() const noexcept {
-  return !broken_ && connection_ != nullptr && reply_ == nullptr &&
-         PQstatus(connection_.get()) == CONNECTION_OK &&
-         PQtransactionStatus(connection_.get()) == PQTRANS_IDLE;
-}
-
-bool PgSession::Alive() noexcept {
-  return Reusable() && !FdWatch::Pending(PQsocket(connection_.get()));
 }
 
 bool PgSession::IsPrepared(std::uint32_t id) const noexcept {
@@ -147,6 +95,7 @@ void PgSession::Begin(SqlReply& reply, int sent) {
   if (sent == 0) {
     const bool lost = PQstatus(connection_.get()) == CONNECTION_BAD;
     broken_ = broken_ || lost;
+    if (lost && family_->several) TellStale("a connection was lost");
     reply.failure = {lost ? ErrorKind::kProtocol : ErrorKind::kStatus,
                      FailureText(PQerrorMessage(connection_.get()))};
     Finish();
@@ -169,6 +118,8 @@ Task<void> PgSession::Execute(const SqlStatement& statement,
   }
   if (!Bind(parameters, reply)) co_return;
   statement_ = statement.id;
+  touched_ = true;
+  use_prepared_ = family_->prepared;
   alarm_.Arm(deadline);
   if (use_prepared_ && !IsPrepared(statement.id)) {
     const StatementName name(statement.id);
@@ -189,6 +140,20 @@ Task<void> PgSession::Execute(const SqlStatement& statement,
     Begin(reply, PQsendQueryParams(connection, statement.text.c_str(), count, nullptr,
                                    values_.data(), nullptr, nullptr, 0));
   }
+  Wait wait(*this);
+  co_await wait;
+}
+
+Task<void> PgSession::RunText(const std::string& text, SqlReply& reply, Deadline deadline) {
+  reply.Clear();
+  reply.timing.sent = Clock::now();
+  if (broken_ || connection_ == nullptr) {
+    reply.failure = {ErrorKind::kProtocol, "the connection was given up before"};
+    co_return;
+  }
+  use_prepared_ = false;
+  alarm_.Arm(deadline);
+  Begin(reply, PQsendQuery(connection_.get(), text.c_str()));
   Wait wait(*this);
   co_await wait;
 }
@@ -260,6 +225,7 @@ bool PgSession::Take(PGresult* result) {
 void PgSession::TakeError(PGresult* result) {
   const bool lost = PQstatus(connection_.get()) == CONNECTION_BAD;
   broken_ = broken_ || lost;
+  if (lost && family_->several) TellStale("a connection was lost");
   // What the server said before it hung up explains more than "server closed the connection".
   if (reply_->failure) return;
   const char* const sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
@@ -274,6 +240,7 @@ void PgSession::TakeError(PGresult* result) {
       fmt::format("{} (SQLSTATE {})",
                   FailureText(PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY)), sqlstate)};
   if (EndsSession(reply_->sqlstate)) broken_ = true;
+  if (EndsServer(reply_->sqlstate)) TellStale(reply_->failure.text);
   if (use_prepared_ && reply_->sqlstate == "26000") MarkPrepared(statement_, false);
   // "cached plan must not change result type": the name is taken, only a new session helps.
   if (use_prepared_ && reply_->sqlstate == "0A000") broken_ = true;
@@ -283,6 +250,10 @@ void PgSession::Finish() {
   alarm_.Disarm();
   if (reply_->timing.first_byte == TimePoint{}) reply_->timing.first_byte = reply_->timing.done;
   reply_ = nullptr;
+  if (WrongRole()) {
+    broken_ = true;
+    TellStale("the server is of another role now");
+  }
   Resume();
 }
 

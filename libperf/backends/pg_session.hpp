@@ -2,37 +2,57 @@
 #pragma once
 
 #include <coroutine>
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "libperf/backends/fd_watch.hpp"
+#include "libperf/backends/pg_hosts.hpp"
 #include "libperf/backends/postgres.hpp"
 
 struct pg_conn;
+struct ssl_st;
 
 namespace perf::backends {
-
-/// Key words and values for PQconnectStartParams.
-using PgOptions = std::vector<std::pair<std::string, std::string>>;
 
 /// Checks a conninfo and adds what perfkit wants by default.
 /// Throws: ConfigError for a conninfo that libpq rejects.
 PgOptions MakePgOptions(const PostgresConfig& config);
 
+/// What the sessions of one connector have in common; it may go before they do.
+struct PgFamily {
+  bool prepared = true;
+  PostgresReset reset = PostgresReset::kNone;
+  std::vector<std::string> init;
+  PgRole role = PgRole::kAny;
+  bool several = false;     // hosts
+  std::uint64_t epoch = 1;  // of those that are dialled now
+  /// Called by a session of the current epoch that has learnt that all of it are of no use: what
+  /// the server said. Empty once the connector is gone.
+  std::function<void(std::string_view why)> on_stale;
+};
+
 /// Non-blocking libpq on one loop.
 class PgSession final : public PostgresConnection {
  public:
-  PgSession(EventLoop& loop, bool prepared);
+  PgSession(EventLoop& loop, std::shared_ptr<const PgFamily> family);
   ~PgSession() override;
 
-  /// Connects and authenticates; a failure is kConnect.
+  /// Connects, authenticates and runs the init statements; a failure is kConnect.
   Task<Failure> Open(const PgOptions& options, Deadline deadline);
+  /// An Open under way fails as soon as it is its turn.
+  void HurryOpen();
 
   Task<void> Execute(const SqlStatement& statement, std::span<const SqlParameter> parameters,
                      SqlReply& reply, Deadline deadline) override;
+  Task<bool> Reset(Deadline deadline) override;
+  /// Runs text by the simple protocol: may be several statements, never prepared.
+  Task<void> RunText(const std::string& text, SqlReply& reply, Deadline deadline);
   bool Reusable() const noexcept override;
+  bool NeedsReset() const noexcept override;
   bool Alive() noexcept override;
 
  private:
@@ -52,6 +72,11 @@ class PgSession final : public PostgresConnection {
   };
 
   void Resume();
+  Task<void> Handshake(Failure& failure, Deadline deadline);
+  std::string ConnectFault(const ssl_st* tls) const;
+  Task<void> RunInit(Failure& failure, Deadline deadline);
+  bool WrongRole() const noexcept;
+  void TellStale(std::string_view why) const;
   void OnReadable();
   void OnWritable();
   void OnAlarm();
@@ -66,6 +91,8 @@ class PgSession final : public PostgresConnection {
   void MarkPrepared(std::uint32_t id, bool prepared);
 
   EventLoop& loop_;
+  std::shared_ptr<const PgFamily> family_;
+  std::uint64_t epoch_;
   std::unique_ptr<pg_conn, Close> connection_;
   FdWatch watch_;  // released before the connection is closed
   Alarm alarm_;
@@ -74,7 +101,8 @@ class PgSession final : public PostgresConnection {
   std::vector<const char*> values_;
   std::vector<bool> prepared_;  // by statement id
   std::uint32_t statement_ = 0;
-  bool use_prepared_;
+  bool use_prepared_ = false;  // by the statement under way
+  bool touched_ = false;       // by a statement since the last reset
   bool connecting_ = false;
   bool pending_ = false;  // Resume has not been called since the wait began
   bool expired_ = false;

@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "libperf/backends/postgres.hpp"
 
-#include <arpa/inet.h>
 #include <libpq-fe.h>
-#include <netdb.h>
-#include <sys/socket.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <numeric>
 #include <string>
 #include <utility>
 
 #include "libperf/backends/failure_text.hpp"
+#include "libperf/backends/pg_role.hpp"
 #include "libperf/backends/pg_session.hpp"
-#include "libperf/backends/stream_dial.hpp"
+#include "libperf/base/log.hpp"
+#include "libperf/base/random.hpp"
+#include "libperf/base/text.hpp"
 #include "libperf/base/units.hpp"
 
 namespace perf::backends {
@@ -117,88 +119,187 @@ PgOptions MakePgOptions(const PostgresConfig& config) {
 
 namespace {
 
-/// The one host that has to be asked for by name; empty where there is none, or several.
-std::string NameToResolve(const PgOptions& options) {
-  std::string host;
-  for (const auto& [key, value] : options) {
-    if (key == "hostaddr" && !value.empty()) return {};
-    if (key == "host") host = value;
-  }
-  in6_addr ignored;
-  const bool none = host.empty() || host[0] == '/' || host[0] == '@' || host == "localhost";
-  const bool literal = ::inet_pton(AF_INET, host.c_str(), &ignored) == 1 ||
-                       ::inet_pton(AF_INET6, host.c_str(), &ignored) == 1;
-  return none || literal || host.find(',') != std::string::npos ? std::string() : host;
-}
-
-std::uint16_t PortOf(const PgOptions& options) {
-  constexpr std::uint16_t kDefaultPort = 5432;
-  for (const auto& [key, value] : options) {
-    const auto number = key == "port" ? ParseInteger(value) : std::nullopt;
-    if (number && *number > 0 && *number <= 65535) return static_cast<std::uint16_t>(*number);
-  }
-  return kDefaultPort;
-}
-
-std::string PeerOf(int fd) {
-  sockaddr_storage peer{};
-  socklen_t length = sizeof peer;
-  auto* const address = reinterpret_cast<sockaddr*>(&peer);
-  char text[INET6_ADDRSTRLEN + 32] = "";
-  if (::getpeername(fd, address, &length) == 0) {
-    ::getnameinfo(address, length, text, sizeof text, nullptr, 0, NI_NUMERICHOST);
-  }
-  return text;
-}
+/// A host that failed is tried after the others for so long.
+constexpr Duration kDistrust = std::chrono::seconds(10);
+/// Of one host only: what its errors say about it is believed at most once in that time, because
+/// the next connections will lead to the same server.
+constexpr Duration kBetweenAlarms = std::chrono::seconds(1);
 
 class Connector final : public PostgresConnector {
  public:
   Connector(EventLoop& loop, const PostgresConfig& config)
-      : loop_(loop), options_(MakePgOptions(config)), prepared_(config.prepared) {
-    server_.host = NameToResolve(options_);
-    server_.port = PortOf(options_);
+      : loop_(loop), servers_(SplitPgServers(MakePgOptions(config))) {
+    family_->prepared = config.prepared;
+    family_->reset = config.reset;
+    family_->init = config.init;
+    family_->role = servers_.role;
+    family_->several = servers_.Several();
+    family_->on_stale = [this](std::string_view why) { Stale(why); };
+    failed_.resize(servers_.hosts.size());
+    if (servers_.Several() && Writes(servers_.role)) {
+      watch_ = std::make_unique<PgRoleWatch>(
+          loop_, servers_,
+          PgRoleWatch::Calls{[this](std::size_t) { HurryOthers(); },
+                             [this](std::string_view why) { Stale(why); }});
+    }
+  }
+  ~Connector() override {
+    family_->on_stale = nullptr;
+    *call_ = nullptr;
   }
 
-  Task<Dialled<PostgresConnection>> Dial(Deadline deadline) override {
-    Dialled<PostgresConnection> dialled;
-    if (!server_.host.empty() && Clock::now() >= known_until_) {
-      co_await Resolve(dialled.failure, deadline);
-      if (dialled.failure) co_return dialled;
-    }
-    PgOptions options = options_;
-    if (!address_.empty()) options.emplace_back("hostaddr", address_);
-    auto session = std::make_unique<PgSession>(loop_, prepared_);
-    dialled.failure = co_await session->Open(options, deadline);
-    if (dialled.failure) {
-      known_until_ = {};
-    } else {
-      dialled.connection = std::move(session);
-    }
-    co_return dialled;
-  }
+  void OnStale(std::function<void()> call) override { *call_ = std::move(call); }
+  Task<Dialled<PostgresConnection>> Dial(Deadline deadline) override;
 
  private:
-  /// libpq asks the resolver inside PQconnectPoll, where that would hold up the whole loop. So a
-  /// connection that works is made first, off it, and libpq is told the address.
-  Task<void> Resolve(Failure& failure, Deadline deadline) {
-    const UniqueFd fd = co_await DialStream(loop_, server_, failure, deadline);
-    if (failure) co_return;
-    address_ = PeerOf(fd.Get());
-    known_until_ = Clock::now() + kRemember;
-  }
+  /// A dial under way: in the frame of TryHost.
+  struct Attempt {
+    Connector& owner;
+    std::size_t host;
+    PgSession* session = nullptr;
+    Attempt* next;
+    Attempt** place;
+    Attempt(Connector& connector, std::size_t index)
+        : owner(connector), host(index), next(connector.attempts_), place(&connector.attempts_) {
+      if (next != nullptr) next->place = &next;
+      owner.attempts_ = this;
+    }
+    Attempt(const Attempt&) = delete;
+    Attempt& operator=(const Attempt&) = delete;
+    ~Attempt() {
+      if (next != nullptr) next->place = place;
+      *place = next;
+    }
+  };
 
-  static constexpr Duration kRemember = std::chrono::seconds(30);
+  std::vector<std::size_t> Order(TimePoint now);
+  Task<void> TryAll(PgRole role, Dialled<PostgresConnection>& dialled, Deadline deadline);
+  Task<void> TryHost(std::size_t index, PgRole role, Dialled<PostgresConnection>& dialled,
+                     Deadline deadline);
+  void HurryOthers();
+  void Stale(std::string_view why);
+
   EventLoop& loop_;
-  PgOptions options_;
-  bool prepared_;
-  StreamAddress server_;  // host empty where libpq needs no help
-  std::string address_;
-  TimePoint known_until_{};
+  PgServers servers_;
+  std::shared_ptr<PgFamily> family_ = std::make_shared<PgFamily>();
+  // Shared, because it is called on a later turn.
+  std::shared_ptr<std::function<void()>> call_ = std::make_shared<std::function<void()>>();
+  std::vector<TimePoint> failed_;  // until when a host is not trusted
+  Attempt* attempts_ = nullptr;
+  TimePoint told_{};
+  Random random_{0x70671};
+  std::unique_ptr<PgRoleWatch> watch_;
 };
+
+/// The primary first where it is known, then in the conninfo's order those that did not fail.
+std::vector<std::size_t> Connector::Order(TimePoint now) {
+  std::vector<std::size_t> order(servers_.hosts.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  if (servers_.shuffle) {
+    for (std::size_t i = order.size(); i > 1; --i) {
+      const auto other = random_.Int(0, static_cast<std::int64_t>(i) - 1);
+      std::swap(order[i - 1], order[static_cast<std::size_t>(other)]);
+    }
+  }
+  const auto best = watch_ ? watch_->Primary() : std::nullopt;
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    const auto rank = [&](std::size_t host) {
+      return host == best ? 0 : failed_[host] > now ? 2 : 1;
+    };
+    return rank(a) < rank(b);
+  });
+  return order;
+}
+
+Task<Dialled<PostgresConnection>> Connector::Dial(Deadline deadline) {
+  Dialled<PostgresConnection> dialled;
+  if (watch_) watch_->Start();
+  const bool prefer = servers_.role == PgRole::kPreferStandby;
+  co_await TryAll(prefer ? PgRole::kStandby : servers_.role, dialled, deadline);
+  if (prefer && !dialled.connection && !deadline.Passed(Clock::now())) {
+    co_await TryAll(PgRole::kAny, dialled, deadline);
+  }
+  co_return dialled;
+}
+
+Task<void> Connector::TryAll(PgRole role, Dialled<PostgresConnection>& dialled, Deadline deadline) {
+  const TimePoint began = Clock::now();
+  std::vector<std::size_t> order = Order(began);
+  // No host gets more than its part of the whole, so that a dead one leaves time for the others.
+  Duration most = deadline.Remaining(began) / static_cast<std::int64_t>(order.size());
+  if (servers_.host_timeout > Duration::zero()) most = std::min(most, servers_.host_timeout);
+  if (!servers_.Several()) most = deadline.Remaining(began);
+  const auto known = watch_ ? watch_->Primary() : std::nullopt;
+  std::string texts;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const TimePoint now = Clock::now();
+    const Deadline part = Sooner(deadline, Deadline::After(now, most));
+    co_await TryHost(order[i], role, dialled, part);
+    failed_[order[i]] = dialled.failure ? Clock::now() + kDistrust : TimePoint{};
+    if (!dialled.failure) co_return;
+    texts += (texts.empty() ? "" : "; ") + dialled.failure.text;
+    const auto found = watch_ ? watch_->Primary() : std::nullopt;
+    // Found meanwhile, perhaps behind our back: that one once more, and nobody else.
+    if (found && found != known && i + 1 <= order.size() && order.back() != *found) {
+      order.resize(i + 1);
+      order.push_back(*found);
+    }
+  }
+  dialled.failure.text = Excerpt(texts, 500);
+}
+
+Task<void> Connector::TryHost(std::size_t index, PgRole role, Dialled<PostgresConnection>& dialled,
+                              Deadline deadline) {
+  const PgHost& host = servers_.hosts[index];
+  std::vector<std::string> addresses;
+  dialled.failure.Clear();
+  co_await FindPgAddresses(loop_, host, addresses, dialled.failure, deadline);
+  for (std::size_t i = 0; i < addresses.size(); ++i) {
+    const TimePoint now = Clock::now();
+    const auto share = deadline.Remaining(now) / static_cast<std::int64_t>(addresses.size() - i);
+    const Deadline part = deadline.IsNever() ? deadline : Deadline::After(now, share);
+    auto session = std::make_unique<PgSession>(loop_, family_);
+    const PgOptions options = OptionsFor(servers_, host, addresses[i], role);
+    Attempt attempt(*this, index);
+    attempt.session = session.get();
+    dialled.failure = co_await session->Open(options, part);
+    if (!dialled.failure) {
+      dialled.connection = std::move(session);
+      co_return;
+    }
+    if (dialled.failure.text.find("timed out") == 0 && servers_.Several()) {
+      dialled.failure.text = host.Label() + ": " + dialled.failure.text;
+    }
+  }
+}
+
+/// Whoever waits for a host that is not the primary waits in vain.
+void Connector::HurryOthers() {
+  const auto best = watch_->Primary();
+  for (Attempt* attempt = attempts_; attempt != nullptr; attempt = attempt->next) {
+    if (attempt->host != best && attempt->session != nullptr) attempt->session->HurryOpen();
+  }
+}
+
+void Connector::Stale(std::string_view why) {
+  const TimePoint now = Clock::now();
+  if (!servers_.Several() && told_ != TimePoint{} && now < told_ + kBetweenAlarms) return;
+  told_ = now;
+  ++family_->epoch;
+  Log(LogLevel::kInfo, "postgres: all connections are replaced: {}", why);
+  loop_.Soon([call = call_] {
+    if (*call) (*call)();
+  });
+}
 
 }  // namespace
 
 PostgresConnector::~PostgresConnector() = default;
+
+Task<bool> ResetPostgres(Connection& connection, Deadline deadline) {
+  const bool fit = co_await static_cast<PostgresConnection&>(connection).Reset(deadline);
+  co_return fit;
+}
 
 std::unique_ptr<PostgresConnector> MakePostgresConnector(EventLoop& loop, PostgresConfig config) {
   return std::make_unique<Connector>(loop, config);

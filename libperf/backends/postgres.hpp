@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -54,10 +55,23 @@ class PERF_EXPORT SqlReply {
   pg_result* result_ = nullptr;
 };
 
+/// What PostgresConnection::Reset does before the next borrower.
+enum class PostgresReset {
+  kNone,      // nothing: a connection in a transaction is not Reusable, so the pool closes it
+  kRollback,  // ROLLBACK where a transaction is open or has failed
+  kDiscard,   // that, then DISCARD ALL and the init statements again, after each use
+};
+
 struct PostgresConfig {
-  std::string conninfo;  // URI or key=value, as libpq takes it
+  /// URI or key=value, as libpq takes it. Of several hosts each is dialled for its share of the
+  /// time (or connect_timeout), those that failed lately last; with target_session_attrs
+  /// read-write or primary their roles are watched, see OnStale.
+  std::string conninfo;
   std::string application_name = "perfkit";
   bool prepared = true;  // false for PgBouncer in transaction mode
+  /// Not kNone: then whoever lends the connections calls Reset at their return.
+  PostgresReset reset = PostgresReset::kNone;
+  std::vector<std::string> init;  // statements that begin each session
   /// Where not 0: connections go to this port of 127.0.0.1 instead (a fault proxy). The name that
   /// verify-full and the password file go by stays.
   std::uint16_t via_port = 0;
@@ -71,12 +85,24 @@ class PERF_EXPORT PostgresConnection : public Connection {
   virtual Task<void> Execute(const SqlStatement& statement,
                              std::span<const SqlParameter> parameters, SqlReply& reply,
                              Deadline deadline) = 0;
+  /// Makes it as good as new, as the config says; false: it cannot be used any more.
+  virtual Task<bool> Reset(Deadline deadline) = 0;
 };
 
+/// Reset for ConnectionPool::Options::reset.
+PERF_EXPORT Task<bool> ResetPostgres(Connection& connection, Deadline deadline);
+
+/// Thread safety: none; belongs to its loop's thread. Lifetime: outlives its dials, and goes when
+/// EventLoop::Live() is 0, as a pool; its connections may live longer.
 class PERF_EXPORT PostgresConnector {
  public:
   virtual ~PostgresConnector();
   virtual Task<Dialled<PostgresConnection>> Dial(Deadline deadline) = 0;
+  /// `call` runs on a turn of the loop of its own, once for all connections dialled so far, when
+  /// one of them was told SQLSTATE 08…, 25006 or 57P01 to 57P03, or (of several hosts) was lost or
+  /// is of another role now, or when the watch, each 250 ms, finds another primary. To be wired
+  /// to ConnectionPool::Invalidate.
+  virtual void OnStale(std::function<void()> call) = 0;
 };
 
 /// Throws: ConfigError for a conninfo that libpq rejects.

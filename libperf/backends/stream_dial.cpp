@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -244,6 +245,22 @@ Task<UniqueFd> DialStream(EventLoop& loop, const StreamAddress& address, Failure
   }
   Fail(failure, address, error == ETIMEDOUT ? "timed out" : std::generic_category().message(error));
   co_return UniqueFd();
+}
+
+Task<void> ResolveHost(EventLoop& loop, const StreamAddress& address,
+                       std::vector<std::string>& found, Failure& failure, Deadline deadline) {
+  failure.Clear();
+  std::vector<Endpoint> endpoints;
+  co_await Resolve(loop, address, endpoints, failure, deadline);
+  for (const Endpoint& endpoint : endpoints) {
+    char text[INET6_ADDRSTRLEN + 32] = "";
+    const auto* const raw = reinterpret_cast<const sockaddr*>(&endpoint.storage);
+    if (::getnameinfo(raw, endpoint.length, text, sizeof text, nullptr, 0, NI_NUMERICHOST) != 0) {
+      continue;
+    }
+    if (std::find(found.begin(), found.end(), text) == found.end()) found.emplace_back(text);
+  }
+  if (!failure && found.empty()) Fail(failure, address, "the name has no address");
 }
 
 }  // namespace perf::backends

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "libperf/backends/connection.hpp"
 #include "libperf/backends/loop.hpp"
@@ -44,5 +45,12 @@ struct StreamAddress {
 /// `failure` and the loop outlive the task.
 PERF_EXPORT Task<UniqueFd> DialStream(EventLoop& loop, const StreamAddress& address,
                                       Failure& failure, Deadline deadline);
+
+/// The addresses that DialStream would try, as text ("192.0.2.1", "fe80::1%eth0"), in its order and
+/// each once, for libraries that dial by themselves. Empty, and `failure` (kConnect), where there
+/// are none. Lifetime: as DialStream.
+PERF_EXPORT Task<void> ResolveHost(EventLoop& loop, const StreamAddress& address,
+                                   std::vector<std::string>& found, Failure& failure,
+                                   Deadline deadline);
 
 }  // namespace perf::backends
