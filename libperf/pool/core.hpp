@@ -163,6 +163,7 @@ class PERF_EXPORT Core {
   void FindLeaks(TimePoint now, Duration after);
   void Sweep(TimePoint now);
   bool Hand(Slot& slot, TimePoint now);
+  void Settle(Deliveries& out, TimePoint now);
   // The rest is called with the mutex held.
   void Arrange(TimePoint now, bool look, Deliveries& out);
   bool Direct(Waiter& head, TimePoint now) noexcept;

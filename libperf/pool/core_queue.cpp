@@ -99,8 +99,7 @@ Cause Core::Enqueue(Waiter& waiter, TimePoint now, Where where) {
     if (Shared()) totals.most_in_use = std::max(totals.most_in_use, all);
     Arrange(now, false, out);
   }
-  out.Tell(*this, now);
-  if (out.to_check != nullptr && Fit(*out.to_check, now)) Return(*out.to_check, now);
+  Settle(out, now);
   return Cause::kNone;
 }
 
@@ -126,8 +125,7 @@ bool Core::TryQueued(Waiter& waiter, TimePoint now) {
       Arrange(now, true, out);
     }
   }
-  out.Tell(*this, now);
-  if (out.to_check != nullptr && Fit(*out.to_check, now)) Return(*out.to_check, now);
+  Settle(out, now);
   if (surplus) Return(*slot, now);
   return waiter.State() != Waiter::Status::kWaiting;
 }
@@ -144,8 +142,7 @@ bool Core::Remove(Waiter& waiter, TimePoint now) noexcept {
     // If it had been told of an idle one, the next in the queue is told now.
     Arrange(now, true, out);
   }
-  out.Tell(*this, now);
-  if (out.to_check != nullptr && Fit(*out.to_check, now)) Return(*out.to_check, now);
+  Settle(out, now);
   return true;
 }
 
@@ -157,8 +154,23 @@ void Core::Attend(TimePoint now) {
     const Section section(*this);
     Arrange(now, true, out);
   }
+  Settle(out, now);
+}
+
+/// What follows an Arrange, without the mutex. An idle one that had to be looked at first is given
+/// or buried; either way the next may be in the same case, and no return will come to report it.
+void Core::Settle(Deliveries& out, TimePoint now) {
   out.Tell(*this, now);
-  if (out.to_check != nullptr && Fit(*out.to_check, now)) Return(*out.to_check, now);
+  for (Slot* slot = out.to_check; slot != nullptr;) {
+    if (Fit(*slot, now)) Return(*slot, now);
+    Deliveries more;
+    {
+      const Section section(*this);
+      Arrange(now, true, more);
+    }
+    more.Tell(*this, now);
+    slot = more.to_check;
+  }
 }
 
 /// Gives a slot straight to the oldest waiter, if it is the one to have it.

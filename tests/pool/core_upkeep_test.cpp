@@ -235,6 +235,38 @@ TEST_CASE("pool core: a paused pool lends nothing, says when it is quiet, and go
   CHECK(core.Enqueue(refused, kStart) == Cause::kPaused);
 }
 
+TEST_CASE(
+    "pool core: after a pause all who wait are served by what lies idle, however stale or dead") {
+  const auto served = [](Sharing sharing, const std::vector<bool>& alive, std::size_t waiters) {
+    Limits limits;
+    limits.max = alive.size();
+    Core core(limits, 1, sharing);
+    for (const bool lives : alive) {
+      auto fake = std::make_unique<Fake>(0);
+      fake->alive = lives;
+      REQUIRE(core.Adopt(std::move(fake), kStart));
+    }
+    core.Pause(false, kStart);
+    std::vector<Borrower> borrowers(waiters);
+    for (Borrower& one : borrowers) REQUIRE(core.Enqueue(one, kStart) == Cause::kNone);
+    const TimePoint later = kStart + limits.validate_after;
+    core.Resume(later);
+    std::size_t count = 0;
+    for (Borrower& one : borrowers) {
+      if (one.slot != nullptr) ++count;
+    }
+    for (Borrower& one : borrowers) {
+      one.slot != nullptr ? core.Return(*one.slot, later) : void(core.Remove(one, later));
+    }
+    return count;
+  };
+  for (const Sharing sharing : {Sharing::kOneThread, Sharing::kThreads}) {
+    CHECK(served(sharing, {true, true, true, true, true}, 3) == 3);
+    CHECK(served(sharing, {false, true, false, true}, 2) == 2);
+    CHECK(served(sharing, {true, false, true, false}, 2) == 2);
+  }
+}
+
 TEST_CASE("pool core: a closed pool fails who waits, and destroys what comes back") {
   int living = 0;
   Core core(Limits{.max = 2}, 1);
