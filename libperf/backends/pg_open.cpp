@@ -139,6 +139,10 @@ bool PgSession::Reusable() const noexcept {
   }
 }
 
+bool PgSession::Alive() noexcept {
+  return Reusable() && !FdWatch::Pending(PQsocket(connection_.get()));
+}
+
 bool PgSession::NeedsReset() const noexcept {
   if (family_->reset == PostgresReset::kNone) return false;
   return PQtransactionStatus(connection_.get()) != PQTRANS_IDLE ||
