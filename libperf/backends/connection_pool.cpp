@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "libperf/pool/coarse_clock.hpp"
+#include "libperf/pool/quick_clock.hpp"
 
 namespace perf::backends {
 namespace {
@@ -243,7 +243,7 @@ bool ConnectionPool::Acquire::await_suspend(std::coroutine_handle<> handle) {
     return false;
   }
   if (State() == Status::kWaiting) {
-    alarm_->Arm(Deadline::After(now_, pool_.options_.acquire_timeout));
+    alarm_->Arm(Sooner(until_, Deadline::After(now_, pool_.options_.acquire_timeout)));
   }
   pool_.StartDials(now_);
   return true;

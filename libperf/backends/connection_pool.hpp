@@ -87,6 +87,8 @@ class PERF_EXPORT ConnectionPool {
   /// `co_await pool.Borrow(now)` gives Acquired; it does not suspend where one is idle. The dial
   /// that it may cause has the pool's own deadline, not the borrower's.
   Acquire Borrow(TimePoint now, Where where = Where::current()) noexcept;
+  /// The same, but fails at `until` where that comes before the acquire timeout.
+  Acquire Borrow(TimePoint now, Deadline until, Where where = Where::current()) noexcept;
 
   /// Dials one connection and keeps it; says why not. For the look before a run starts.
   Task<Failure> Probe(Deadline deadline);
@@ -133,8 +135,8 @@ class PERF_EXPORT ConnectionPool {
 /// The awaiter of Borrow; lives in the borrower's frame.
 class PERF_EXPORT ConnectionPool::Acquire final : public pool::Waiter {
  public:
-  Acquire(ConnectionPool& pool, TimePoint now, Where where) noexcept
-      : pool_(pool), now_(now), where_(where) {}
+  Acquire(ConnectionPool& pool, TimePoint now, Deadline until, Where where) noexcept
+      : pool_(pool), now_(now), until_(until), where_(where) {}
   ~Acquire() override;
   bool await_ready();
   bool await_suspend(std::coroutine_handle<> handle);
@@ -148,6 +150,7 @@ class PERF_EXPORT ConnectionPool::Acquire final : public pool::Waiter {
 
   ConnectionPool& pool_;
   TimePoint now_;
+  Deadline until_;
   Where where_;
   std::coroutine_handle<> handle_;
   pool::Slot* slot_ = nullptr;
@@ -157,7 +160,12 @@ class PERF_EXPORT ConnectionPool::Acquire final : public pool::Waiter {
 };
 
 inline ConnectionPool::Acquire ConnectionPool::Borrow(TimePoint now, Where where) noexcept {
-  return Acquire(*this, now, where);
+  return Acquire(*this, now, Deadline::Never(), where);
+}
+
+inline ConnectionPool::Acquire ConnectionPool::Borrow(TimePoint now, Deadline until,
+                                                      Where where) noexcept {
+  return Acquire(*this, now, until, where);
 }
 
 }  // namespace perf::backends
