@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Prints one registry with a family of each type, for parsers that other people wrote:
 // metrics_dump text|openmetrics.
+#include <chrono>
 #include <cstdio>
 #include <string>
 
 #include "libperf/metrics/exposition.hpp"
+#include "libperf/pool/pool_metrics.hpp"
 
 namespace {
 
 using namespace perf::metrics;
 
 void Fill(Registry& registry) {
-  auto& acquires = registry.Counters({.name = "perfkit_pool_acquires_total",
+  auto& acquires = registry.Counters({.name = "perfkit_example_acquires_total",
                                       .help = "Loans by \"result\", with a \\ and\na second line.",
                                       .labels = {"pool", "result"}});
   acquires.With({"main", "ok"}).Add(12345678901234);
@@ -31,7 +33,7 @@ void Fill(Registry& registry) {
   registry.Gauges({.name = "perfkit_load_ratio", .help = "A ratio.", .unit = "ratio"})
       .With({})
       .Set(0.1);
-  auto& waits = registry.Histograms({.name = "perfkit_pool_connection_wait_seconds",
+  auto& waits = registry.Histograms({.name = "perfkit_example_wait_seconds",
                                      .help = "Waits.",
                                      .unit = "seconds",
                                      .labels = {"pool"}});
@@ -47,11 +49,25 @@ void Fill(Registry& registry) {
 int main(int argc, char** argv) {
   Registry registry;
   Fill(registry);
-  const auto collector = registry.Collect("pools", [](Collection& collection) {
-    const FamilySpec used{"perfkit_pool_connections", "Connections.", Type::kGauge, "", false};
-    collection.Value(used, {{"pool", "main"}, {"state", "idle"}}, 3);
-    collection.Value(used, {{"pool", "main"}, {"state", "used"}}, 2);
-  });
+  // Both pools add to the same families.
+  perf::pool::PoolTimes times;
+  times.wait.Observe(std::chrono::milliseconds(3));
+  const auto figures = [&](const char* name) {
+    perf::pool::PoolFigures pool;
+    pool.pool = name;
+    pool.backend = "postgresql";
+    pool.now.idle = 3;
+    pool.now.in_use = 2;
+    pool.max = 20;
+    pool.times = &times;
+    pool.breaker.emplace();
+    pool.retries.emplace();
+    return pool;
+  };
+  const auto one =
+      perf::pool::RegisterPoolMetrics(registry, "main", [&] { return figures("main"); });
+  const auto two =
+      perf::pool::RegisterPoolMetrics(registry, "other", [&] { return figures("other"); });
   const bool open = argc > 1 && std::string(argv[1]) == "openmetrics";
   ExpositionOptions options;
   options.format = open ? Format::kOpenMetrics : Format::kPrometheus;

@@ -38,7 +38,7 @@ for arguments in ([], ["all"]):
         if name != "perfkit_collector_duration_seconds":  # each dump's own
             check(values[0] == values[1], f"{name}: {values}")
 
-    acquires = strict["perfkit_pool_acquires"]
+    acquires = strict["perfkit_example_acquires"]
     check(acquires.documentation == 'Loans by "result", with a \\ and\na second line.', repr(acquires.documentation))
     found = {(s.labels["pool"], s.labels["result"]): s.value for s in acquires.samples if s.name.endswith("_total")}
     check(found == {("main", "ok"): 12345678901234, ("main", "timeout"): 0, (ODD, "ok"): 7}, found)
@@ -46,7 +46,10 @@ for arguments in ([], ["all"]):
     check(abs(strict["perfkit_system_cpu_seconds"].samples[0].value - 1.23456789) < 1e-12, "scaled counter")
     check(any(s.name.endswith("_created") and s.value > 1.5e9 for s in acquires.samples), "_created")
 
-    waits = strict["perfkit_pool_connection_wait_seconds"]
+    used = {(s.labels["pool"], s.labels["state"]): s.value for s in strict["perfkit_pool_connections"].samples}
+    check(used == {(pool, state): value for pool in ("main", "other") for state, value in (("idle", 3), ("used", 2))}, used)
+
+    waits = strict["perfkit_example_wait_seconds"]
     buckets = {float(s.labels["le"]): s.value for s in waits.samples if s.name.endswith("_bucket")}
     check(len(buckets) == (82 if arguments else 26), f"{len(buckets)} buckets")
     for bound, value in buckets.items():
