@@ -39,8 +39,8 @@ struct PoolFigures {
 /// tracker and by Micrometer, so that dashboards made for them show these pools.
 enum class PoolNames { kPerfkit, kHikari };
 
-/// Adds the families perfkit_pool_… of one pool, labels `pool` and `backend`; see metrics'
-/// documentation for the list. Thread safety: as the collection.
+/// Adds the families perfkit_pool_… of one pool, labels `pool` and `backend`; perfkit-metrics(7)
+/// lists them. Thread safety: as the collection.
 PERF_EXPORT void AddPoolMetrics(const PoolFigures& figures, metrics::Collection& collection,
                                 PoolNames names = PoolNames::kPerfkit);
 
