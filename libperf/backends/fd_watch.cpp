@@ -90,6 +90,9 @@ void FdWatch::OnEvents(std::uint32_t events) {
     return;
   }
   want_read_ = false;
+  // The end comes with the edge of the last data, and none after it: whoever takes the data and
+  // asks again later is told again.
+  edge_ = (events & (EPOLLRDHUP | kTrouble)) != 0;
   on_readable_(self_);  // which may destroy this
 }
 

@@ -16,10 +16,6 @@
 namespace perf::backends {
 namespace {
 
-void LogNotice(void*, const char* message) {
-  Log(LogLevel::kDebug, "postgres: {}", FailureText(message));
-}
-
 struct FreeTls {
   void operator()(SSL* session) const noexcept { SSL_free(session); }
 };
@@ -46,6 +42,18 @@ bool IsOn(const char* value) noexcept {
 
 }  // namespace
 
+/// A server that crashed says so in a warning, and then nothing more.
+void PgSession::TakeNotice(void* self, const pg_result* notice) {
+  auto& session = *static_cast<PgSession*>(self);
+  const std::string text = FailureText(PQresultErrorMessage(notice));
+  Log(LogLevel::kDebug, "postgres: {}", text);
+  const char* const sqlstate = PQresultErrorField(notice, PG_DIAG_SQLSTATE);
+  if (sqlstate == nullptr || !EndsServer(sqlstate)) return;
+  session.last_state_ = sqlstate;
+  session.last_words_ = {ErrorKind::kStatus, fmt::format("{} (SQLSTATE {})", text, sqlstate)};
+  session.TellStale(session.last_words_.text);
+}
+
 Task<Failure> PgSession::Open(const PgOptions& options, Deadline deadline) {
   std::vector<const char*> keys;
   std::vector<const char*> values;
@@ -61,7 +69,7 @@ Task<Failure> PgSession::Open(const PgOptions& options, Deadline deadline) {
     failure = {ErrorKind::kConnect, "out of memory"};
     co_return failure;
   }
-  PQsetNoticeProcessor(connection_.get(), LogNotice, nullptr);
+  PQsetNoticeReceiver(connection_.get(), TakeNotice, this);
   co_await Handshake(failure, deadline);
   if (!failure) co_await RunInit(failure, deadline);
   touched_ = false;

@@ -58,12 +58,16 @@ void PgRoleWatch::Start() {
 
 void PgRoleWatch::Tick() {
   if (loop_.Cancelled()) return;
-  alarm_.Arm(Deadline::After(Clock::now(), kPeriod));
+  alarm_.Arm(Deadline::After(Clock::now(), Missing() ? kHurry : kPeriod));
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     if (nodes_[i].asking) continue;
     nodes_[i].asking = true;
     loop_.Spawn(Ask(i));
   }
+}
+
+bool PgRoleWatch::Missing() const noexcept {
+  return found_ && (!primary_ || nodes_[*primary_].state != State::kPrimary);
 }
 
 Task<void> PgRoleWatch::Open(std::size_t index, Failure& failure, Deadline deadline) {
@@ -130,6 +134,7 @@ void PgRoleWatch::Judge() {
   const bool replaces = primary_.has_value();
   const bool moved = primary_ != best;
   primary_ = best;
+  found_ = true;
   started_ = nodes_[*best].started;
   const std::string why = fmt::format("{} {}", servers_.hosts[*best].Label(),
                                       moved ? "is the primary now" : "was restarted");

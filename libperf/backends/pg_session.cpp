@@ -31,13 +31,6 @@ bool EndsSession(std::string_view sqlstate) noexcept {
   return sqlstate.starts_with("08") || sqlstate.starts_with("57P0") || sqlstate == "25006";
 }
 
-/// Those of them that are about the server and not about this session: the others of the same
-/// server are as useless. 57P04 (database dropped) and 57P05 (idle for too long) are not.
-bool EndsServer(std::string_view sqlstate) noexcept {
-  return sqlstate.starts_with("08") || sqlstate == "25006" || sqlstate == "57P01" ||
-         sqlstate == "57P02" || sqlstate == "57P03";
-}
-
 /// What OpenSSL has read from the socket and libpq has not taken yet.
 bool TlsPending(PGconn* connection) noexcept {
   if (PQsslInUse(connection) == 0) return false;
@@ -46,6 +39,11 @@ bool TlsPending(PGconn* connection) noexcept {
 }
 
 }  // namespace
+
+bool EndsServer(std::string_view sqlstate) noexcept {
+  return sqlstate.starts_with("08") || sqlstate == "25006" || sqlstate == "57P01" ||
+         sqlstate == "57P02" || sqlstate == "57P03";
+}
 
 void PgSession::Close::operator()(pg_conn* connection) const noexcept { PQfinish(connection); }
 
@@ -231,6 +229,8 @@ void PgSession::TakeError(PGresult* result) {
   const char* const sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
   if (sqlstate == nullptr) {
     reply_->failure = {ErrorKind::kProtocol, FailureText(PQresultErrorMessage(result))};
+    if (last_words_) reply_->failure = last_words_;
+    reply_->sqlstate = last_state_;
     broken_ = true;
     return;
   }

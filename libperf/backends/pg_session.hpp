@@ -22,6 +22,10 @@ namespace perf::backends {
 /// Throws: ConfigError for a conninfo that libpq rejects.
 PgOptions MakePgOptions(const PostgresConfig& config);
 
+/// Of the SQLSTATEs that end a session those that are about the server: its other sessions are as
+/// useless. 57P04 (database dropped) and 57P05 (idle for too long) are not.
+bool EndsServer(std::string_view sqlstate) noexcept;
+
 /// What the sessions of one connector have in common; it may go before they do.
 struct PgFamily {
   bool prepared = true;
@@ -72,6 +76,7 @@ class PgSession final : public PostgresConnection {
   };
 
   void Resume();
+  static void TakeNotice(void* self, const pg_result* notice);
   Task<void> Handshake(Failure& failure, Deadline deadline);
   std::string ConnectFault(const ssl_st* tls) const;
   Task<void> RunInit(Failure& failure, Deadline deadline);
@@ -101,6 +106,8 @@ class PgSession final : public PostgresConnection {
   std::vector<const char*> values_;
   std::vector<bool> prepared_;  // by statement id
   std::uint32_t statement_ = 0;
+  Failure last_words_;         // a warning that the server is about to hang up
+  std::string last_state_;     // and its SQLSTATE
   bool use_prepared_ = false;  // by the statement under way
   bool touched_ = false;       // by a statement since the last reset
   bool connecting_ = false;

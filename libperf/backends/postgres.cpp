@@ -176,6 +176,7 @@ class Connector final : public PostgresConnector {
   Task<void> TryAll(PgRole role, Dialled<PostgresConnection>& dialled, Deadline deadline);
   Task<void> TryHost(std::size_t index, PgRole role, Dialled<PostgresConnection>& dialled,
                      Deadline deadline);
+  Task<void> AwaitPrimary(Dialled<PostgresConnection>& dialled, Deadline deadline);
   void HurryOthers();
   void Stale(std::string_view why);
 
@@ -187,6 +188,7 @@ class Connector final : public PostgresConnector {
   std::vector<TimePoint> failed_;  // until when a host is not trusted
   Attempt* attempts_ = nullptr;
   TimePoint told_{};
+  bool down_ = false;  // the last dial failed
   Random random_{0x70671};
   std::unique_ptr<PgRoleWatch> watch_;
 };
@@ -219,7 +221,22 @@ Task<Dialled<PostgresConnection>> Connector::Dial(Deadline deadline) {
   if (prefer && !dialled.connection && !deadline.Passed(Clock::now())) {
     co_await TryAll(PgRole::kAny, dialled, deadline);
   }
+  // The first failure is told at once; those after it would only come again and again until there
+  // is a primary.
+  if (watch_ && down_ && !dialled.connection) co_await AwaitPrimary(dialled, deadline);
+  down_ = !dialled.connection;
   co_return dialled;
+}
+
+Task<void> Connector::AwaitPrimary(Dialled<PostgresConnection>& dialled, Deadline deadline) {
+  constexpr Duration kLook = std::chrono::milliseconds(10);
+  while (watch_->Missing()) {
+    const TimePoint next = Clock::now() + kLook;
+    if (deadline.Passed(next) || loop_.Cancelled()) co_return;
+    co_await loop_.SleepUntil(next);
+  }
+  const auto found = watch_->Primary();
+  if (found) co_await TryHost(*found, servers_.role, dialled, deadline);
 }
 
 Task<void> Connector::TryAll(PgRole role, Dialled<PostgresConnection>& dialled, Deadline deadline) {
