@@ -98,8 +98,7 @@ Peer::Peer(backends::EventLoop& loop, const PeerSpec& spec, const std::string& u
       break;
     }
     case load::TargetKind::kRedis: {
-      backends::RedisConfig config;
-      config.url = Url::Parse(url);
+      backends::RedisConfig config = backends::ParseRedisUrl(url);
       encrypted_ = config.url.scheme == "rediss";
       command_.words = spec.line.command;
       redis_ = backends::MakeRedisConnector(loop, std::move(config));

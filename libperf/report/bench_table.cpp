@@ -61,7 +61,13 @@ void AppendTable(std::string& out, const std::vector<Json>& rows, const Style& s
     used += columns[shown].width + 2;
     if (shown > 0 && used > width + 2) break;
   }
+  // What is said in words is what one looks for: it is never left out, and stands last.
+  std::vector<Column> said;
+  for (std::size_t i = shown; i < columns.size(); ++i) {
+    if (columns[i].name == "text" || columns[i].name == "error") said.push_back(columns[i]);
+  }
   columns.resize(shown);
+  columns.insert(columns.end(), said.begin(), said.end());
   std::string head;
   for (const Column& column : columns) head += Aligned(column.name, column) + "  ";
   out += style.Bold(head.substr(0, head.find_last_not_of(' ') + 1)) + "\n";

@@ -4,6 +4,7 @@
 #include "libperf/base/error.hpp"
 #include "libperf/base/text.hpp"
 #include "libperf/bench/pool_compare.hpp"
+#include "libperf/bench/pool_failover.hpp"
 #include "libperf/bench/pool_run.hpp"
 #include "libperf/bench/pool_size.hpp"
 #include "libperf/bench/pool_storm.hpp"
@@ -155,6 +156,28 @@ class Storm final : public Verb {
   bool no_restart_ = false, no_lifetimes_ = false;
 };
 
+class Failover final : public Verb {
+ public:
+  Failover() : Verb("failover", "another server becomes the primary while borrowers write") {}
+  void Declare(Flags& flags) override {
+    flags.Words("--way", options_.ways, "kill, switch (default both)");
+    flags.Count("--conns", options_.conns, "connections and borrowers (default 16)");
+    flags.Switch("--no-postgres", no_postgres_, "not PostgreSQL with a replica");
+    flags.Switch("--no-redis", no_redis_, "not Redis with three Sentinels");
+  }
+  Run Bind(std::optional<std::uint64_t>) override {
+    bench::FailoverOptions options = options_;
+    options.postgres = !no_postgres_;
+    options.redis = !no_redis_;
+    return
+        [options](const bench::Context& context) { return bench::PoolFailover(options, context); };
+  }
+
+ private:
+  bench::FailoverOptions options_;
+  bool no_postgres_ = false, no_redis_ = false;
+};
+
 }  // namespace
 
 std::vector<std::unique_ptr<Verb>> ServerVerbs() {
@@ -163,6 +186,7 @@ std::vector<std::unique_ptr<Verb>> ServerVerbs() {
   verbs.push_back(std::make_unique<CompareUnpooled>());
   verbs.push_back(std::make_unique<Size>());
   verbs.push_back(std::make_unique<Storm>());
+  verbs.push_back(std::make_unique<Failover>());
   return verbs;
 }
 
