@@ -24,9 +24,13 @@ class ManagedPostgres final : public ManagedPool {
  public:
   ManagedPostgres(EventLoop& loop, ConnectionPool::Options options, PostgresConfig config,
                   SqlStatement check)
-      : connector_(MakePostgresConnector(loop, std::move(config))), check_(std::move(check)) {
+      : check_(std::move(check)) {
+    if (config.reset != PostgresReset::kNone) options.reset = ResetPostgres;
+    connector_ = MakePostgresConnector(loop, std::move(config));
     MakePool(loop, std::move(options),
              [this](Deadline deadline) { return DialWith(*connector_, deadline); });
+    connector_->OnStale([this] { Pool().Invalidate(); });
+    connector_->OnStale([this] { Pool().Invalidate(); });
   }
   ~ManagedPostgres() override { DropPool(); }
   std::string_view Kind() const noexcept override { return "postgres"; }
@@ -48,6 +52,8 @@ class ManagedRedis final : public ManagedPool {
     ping_.words = {"PING"};
     MakePool(loop, std::move(options),
              [this](Deadline deadline) { return DialWith(*connector_, deadline); });
+    connector_->OnStale([this] { Pool().Invalidate(); });
+    connector_->OnStale([this] { Pool().Invalidate(); });
   }
   ~ManagedRedis() override { DropPool(); }
   std::string_view Kind() const noexcept override { return "redis"; }

@@ -20,6 +20,7 @@ namespace perf::backends {
 namespace {
 
 constexpr Duration kStopping = std::chrono::seconds(5);
+constexpr std::size_t kMostDials = 10;  // at once, so that a restarted server is not stormed
 constexpr const char* kCheck = "SELECT 1";
 
 /// Resident memory of this process; 0 where the kernel does not say.
@@ -49,7 +50,7 @@ ConnectionPool::Options PoolManager::State::PoolOptions(const std::string& name,
   options.name = name;
   options.limits.min = min;
   options.limits.max = max;
-  options.limits.max_dials = max;
+  options.limits.max_dials = std::min(max, kMostDials);
   options.acquire_timeout = config.acquire_timeout;
   options.connect_timeout = config.connect_timeout;
   options.seed = pools.size() + 1;
@@ -207,6 +208,10 @@ void PoolManager::AddPostgres(const std::string& name, PostgresConfig config) {
 }
 
 void PoolManager::AddRedis(const std::string& name, RedisConfig config) {
+  config.node_connections = state_->config.redis_max_connections;
+  config.connect_timeout = state_->config.connect_timeout;
+  config.node_connections = state_->config.redis_max_connections;
+  config.connect_timeout = state_->config.connect_timeout;
   state_->Add(MakeManagedRedis(state_->loop,
                                state_->PoolOptions(name, 0, state_->config.redis_max_connections),
                                std::move(config)));
@@ -226,6 +231,7 @@ void PoolManager::InitializeDefaultPools(const std::string& database_url,
   if (!database_url.empty()) {
     PostgresConfig config;
     config.conninfo = database_url;
+    config.reset = PostgresReset::kRollback;
     AddPostgres("database", std::move(config));
   }
   if (!redis_url.empty()) {

@@ -167,6 +167,15 @@ TEST_CASE("pool manager opens three kinds together, asks them and answers blocki
   REQUIRE(rows.rows.size() == 1);
   CHECK(rows.rows[0][0] == "42");
   CHECK(rows.rows[0][1] == std::nullopt);
+  // What one left open is rolled back before the next one has it.
+  CHECK_FALSE(manager.Query("database", "begin", {}, Soon()).failure);
+  CHECK(Await(manager, [&](const Json&) {
+    const SqlRows open = manager.Query(
+        "database", "select count(*) from pg_stat_activity where state like 'idle in %'", {},
+        Soon());
+    return open.rows.size() == 1 && open.rows[0][0] == "0";
+  }));
+  CHECK(Number(manager.Snapshot(), "/pools/database/discarded") == 0);
   const SqlRows wrong = manager.Query("database", "select nonsense", {}, Soon());
   CHECK(wrong.sqlstate == "42703");
   CHECK(wrong.failure.kind == ErrorKind::kStatus);
@@ -318,8 +327,7 @@ TEST_CASE("pool manager refuses what cannot work") {
   config.db_max_size = 0;
   CHECK_THROWS_AS(PoolManager{config}, ConfigError);
   PoolManager manager;
-  RedisConfig redis;
-  redis.url = Url::Parse("redis://127.0.0.1:1");
+  const RedisConfig redis = ParseRedisUrl("redis://127.0.0.1:1");
   manager.AddRedis("one", redis);
   CHECK_THROWS_AS(manager.AddRedis("one", redis), ConfigError);
   CHECK_THROWS_AS(manager.AddRedis("", redis), ConfigError);
