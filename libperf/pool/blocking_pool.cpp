@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "libperf/pool/blocking_state.hpp"
-#include "libperf/pool/coarse_clock.hpp"
+#include "libperf/pool/quick_clock.hpp"
 
 namespace perf::pool {
 namespace {
@@ -99,7 +99,7 @@ BlockingPool::Lent BlockingPool::Acquire(Deadline deadline, Core::Where where) {
 
 BlockingLoan BlockingPool::AcquireOrThrow(Deadline deadline, Core::Where where) {
   Lent lent = Acquire(deadline, where);
-  if (lent.refusal) throw PoolError(std::move(lent.refusal));
+  if (lent.refusal) throw PoolError(std::move(*lent.refusal.details));
   return std::move(lent.loan);
 }
 

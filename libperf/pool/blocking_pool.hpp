@@ -64,10 +64,20 @@ class PERF_EXPORT BlockingPool {
     std::function<bool(Resource&)> ping;
     std::function<void(const Holder&)> on_leak;  // on the pool's thread
   };
+  /// Why there is no loan; false when there is one. Small, because every acquire makes one.
+  struct Refused {
+    Cause cause = Cause::kNone;
+    std::unique_ptr<Refusal> details;  // of every cause but kNone
+    explicit operator bool() const noexcept { return cause != Cause::kNone; }
+    // Requires: one of these.
+    const Refusal& operator*() const noexcept { return *details; }
+    const Refusal* operator->() const noexcept { return details.get(); }
+    operator const Refusal&() const noexcept { return *details; }
+  };
   /// What acquire gave: a loan, or why there is none.
   struct Lent {
     BlockingLoan loan;
-    Refusal refusal;
+    Refused refusal;
   };
   BlockingPool(Options options, Dial dial);
   ~BlockingPool();

@@ -5,8 +5,8 @@
 #include <exception>
 #include <utility>
 
-#include "libperf/pool/coarse_clock.hpp"
 #include "libperf/pool/parker.hpp"
+#include "libperf/pool/quick_clock.hpp"
 
 namespace perf::pool {
 namespace {
@@ -76,13 +76,15 @@ void BlockingState::Stop() {
   stopped_.store(true, std::memory_order_release);
 }
 
-Slot* BlockingState::AcquireSlowly(Deadline deadline, Core::Where where, Refusal& refusal) {
+Slot* BlockingState::AcquireSlowly(Deadline deadline, Core::Where where,
+                                   BlockingPool::Refused& refused) {
   const auto refuse = [&](Cause cause, TimePoint at, Duration waited) {
-    refusal = core.Explain(cause, at);
-    refusal.waited = waited;
+    refused.details = std::make_unique<Refusal>(core.Explain(cause, at));
+    refused.details->waited = waited;
+    refused.cause = refused.details->cause;
     return nullptr;
   };
-  TimePoint now = Clock::now();
+  TimePoint now = QuickNow();
   if (Slot* slot = core.TryBarge(now, where)) return slot;
   const TimePoint began = now;
   ThreadWaiter waiter;
@@ -101,7 +103,7 @@ Slot* BlockingState::AcquireSlowly(Deadline deadline, Core::Where where, Refusal
     if (deadline.Passed(now)) {
       refuse(Cause::kNone, now, now - began);  // with this one still in the queue
       if (core.Remove(waiter, now)) return nullptr;
-      refusal = {};
+      refused = {};
       continue;
     }
     parker.Wait(deadline);

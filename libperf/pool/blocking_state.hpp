@@ -25,7 +25,7 @@ class BlockingState final : public std::enable_shared_from_this<BlockingState>,
   void Stop();
   bool OnlyMemory() const noexcept { return stopped_.load(std::memory_order_acquire); }
 
-  Slot* AcquireSlowly(Deadline deadline, Core::Where where, Refusal& refusal);
+  Slot* AcquireSlowly(Deadline deadline, Core::Where where, BlockingPool::Refused& refused);
   void GiveBack(Slot& slot) noexcept;
   void StartDials(TimePoint now);
   bool Prefill(Deadline deadline);

@@ -5,20 +5,11 @@
 #include <cassert>
 #include <utility>
 
-#include "libperf/pool/core_hidden.hpp"
+#include "libperf/pool/core_inline.hpp"
+#include "libperf/pool/heavy_barrier.hpp"
 
 namespace perf::pool {
 namespace {
-
-/// What this thread took last, of a few pools at a time; never looked into before the pool's
-/// number matches, which no other pool gets.
-struct Hint {
-  std::uint64_t pool;
-  Slot* slot;
-};
-constexpr std::size_t kHints = 4;
-// Without the model each look would be a call into the dynamic linker.
-__attribute__((tls_model("initial-exec"))) constinit thread_local Hint hints[kHints] = {};
 
 std::uint64_t NextId() noexcept {
   static std::atomic<std::uint64_t> last{0};
@@ -29,6 +20,7 @@ std::uint64_t NextId() noexcept {
 
 Core::Core(Limits limits, std::uint64_t seed, Sharing sharing, std::string name)
     : sharing_(sharing),
+      light_returns_(sharing == Sharing::kThreads && HeavyBarrier::Works()),
       id_(NextId()),
       validate_after_(limits.validate_after),
       table_(std::max<std::size_t>(16, limits.max)),
@@ -72,37 +64,6 @@ Slot* Core::TryBarge(TimePoint now, Where where) {
   return slot;
 }
 
-Slot* Core::TakeIdle(TimePoint now, Where where, std::uint64_t word) {
-  for (;;) {
-    Slot* slot = Pick();
-    if (slot == nullptr) return nullptr;
-    const bool fresh = now < Slot::Load(slot->check_at_) && slot->epoch_ == (word & kEpochMask);
-    if (fresh || Fit(*slot, now)) {
-      Lend(*slot, now, where);
-      return slot;
-    }
-  }
-}
-
-/// Claims an idle slot for a borrower.
-Slot* Core::Pick() noexcept {
-  if (!Shared()) {
-    Slot* newest = idle_.Newest();
-    if (newest == nullptr) return nullptr;
-    idle_.Remove(*newest);
-    newest->state_.store(SlotState::kInUse, std::memory_order_relaxed);
-    in_use_.store(in_use_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    return newest;
-  }
-  Hint& hint = hints[id_ % kHints];
-  if (hint.pool == id_ && SlotTable::Claim(*hint.slot, SlotState::kIdle, SlotState::kInUse)) {
-    return hint.slot;
-  }
-  Slot* slot = table_.ClaimIdle(SlotState::kInUse);
-  if (slot != nullptr) hint = Hint{id_, slot};
-  return slot;
-}
-
 /// Whether a claimed slot that lay idle for a while can be lent; buries it otherwise.
 bool Core::Fit(Slot& slot, TimePoint now) {
   slot.state_.store(SlotState::kBusy, std::memory_order_relaxed);
@@ -121,17 +82,6 @@ bool Core::Fit(Slot& slot, TimePoint now) {
   }
   slot.state_.store(SlotState::kInUse, std::memory_order_relaxed);
   return true;
-}
-
-void Core::Lend(Slot& slot, TimePoint now, Where where) noexcept {
-  Slot::Store(slot.borrowed_at_, now);
-  slot.where_.store(where, std::memory_order_relaxed);
-  Slot::Add(slot.acquired_);
-  if (Shared()) return;
-  const std::size_t in_use = in_use_.load(std::memory_order_relaxed);
-  if (in_use > most_in_use_.load(std::memory_order_relaxed)) {
-    most_in_use_.store(in_use, std::memory_order_relaxed);
-  }
 }
 
 Core::Quickly Core::ReturnQuickly(Slot& slot, TimePoint now) {
@@ -171,27 +121,6 @@ void Core::Return(Slot& slot, TimePoint now) {
   } else if (!Hand(slot, now)) {
     MakeIdle(slot, now);
   }
-}
-
-void Core::Stamp(Slot& slot, TimePoint now) noexcept {
-  if (!slot.pinging_) Slot::Store(slot.idle_since_, now);
-  Slot::Store(slot.touched_at_, now);
-  Slot::Store(slot.check_at_, std::min(Saturated(now, validate_after_), Slot::Load(slot.dies_at_)));
-}
-
-/// Lets go of a slot; the core's word as it was after that. Of a return and a waiter that come at
-/// the same time at least one sees the other: both store first and load then, sequentially
-/// consistent.
-std::uint64_t Core::PutIdle(Slot& slot) noexcept {
-  if (Shared()) {
-    slot.pinging_ = false;
-    slot.state_.exchange(SlotState::kIdle, std::memory_order_seq_cst);
-    return word_.load(std::memory_order_seq_cst);
-  }
-  std::exchange(slot.pinging_, false) ? idle_.Insert(slot) : idle_.Push(slot);
-  slot.state_.store(SlotState::kIdle, std::memory_order_relaxed);
-  in_use_.store(in_use_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
-  return word_.load(std::memory_order_relaxed);
 }
 
 void Core::MakeIdle(Slot& slot, TimePoint now) {

@@ -178,10 +178,12 @@ class PERF_EXPORT Core {
   bool KnownDown(TimePoint now) const noexcept;
   std::uint64_t Returned() const noexcept;
   std::size_t DialsWanted(TimePoint now);
+  TimePoint PlanDeath(TimePoint now);
 
   // Read by every acquire and return, seldom written: flags in the low 16 bits, the epoch above.
   alignas(64) std::atomic<std::uint64_t> word_{0};
   const Sharing sharing_;
+  const bool light_returns_;
   const std::uint64_t id_;
   ForkGuard process_;
   const Duration validate_after_;

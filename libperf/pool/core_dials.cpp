@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "libperf/pool/core_hidden.hpp"
+#include "libperf/pool/core_inline.hpp"
 
 // The part of Core that decides about dials and takes in what they gave.
 namespace perf::pool {
@@ -47,7 +47,9 @@ Slot* Core::StartDial(TimePoint now) {
       hidden.dialling.fetch_add(1, std::memory_order_relaxed);
       slot->epoch_ = word & kEpochMask;
       Slot::Store(slot->borrowed_at_, now);
-      if (hidden.backoff.Failing()) {
+      // What was found out long ago is no reason to fail those who wait now.
+      if (hidden.backoff.Failing() &&
+          now < Saturated(hidden.backoff.RetryAt(), hidden.limits.backoff_most)) {
         hidden.probing = true;
         hidden.probe_since = now;
       }
@@ -72,11 +74,7 @@ void Core::Dialled(Slot& slot, std::unique_ptr<Resource> resource, TimePoint now
     hidden.probing = false;
     hidden.last_error.clear();
     hidden.plan.Took(now - Slot::Load(slot.borrowed_at_));
-    const Limits& limits = hidden.limits;
-    Slot::Store(slot.dies_at_, limits.max_lifetime > Duration::zero()
-                                   ? Saturated(now, hidden.lifetimes.Next(limits.max_lifetime,
-                                                                          limits.lifetime_jitter))
-                                   : TimePoint::max());
+    Slot::Store(slot.dies_at_, PlanDeath(now));
     slot.resource_ = std::move(resource);
     slot.broken_ = slot.pinging_ = false;
     slot.state_.store(SlotState::kBusy, std::memory_order_relaxed);
@@ -85,6 +83,20 @@ void Core::Dialled(Slot& slot, std::unique_ptr<Resource> resource, TimePoint now
     }
   }
   Return(slot, now);
+}
+
+/// When one that is dialled now dies. Mutex held.
+TimePoint Core::PlanDeath(TimePoint now) {
+  const Limits& limits = hidden_->limits;
+  if (limits.max_lifetime <= Duration::zero()) return TimePoint::max();
+  std::vector<TimePoint> planned;
+  table_.ForEach([&](const Slot& slot) {
+    const SlotState state = slot.state_.load(std::memory_order_relaxed);
+    if (state != SlotState::kEmpty && state != SlotState::kDialling) {
+      planned.push_back(Slot::Load(slot.dies_at_));
+    }
+  });
+  return hidden_->lifetimes.Next(limits.max_lifetime, limits.lifetime_jitter, now, planned);
 }
 
 void Core::DialFailed(Slot& slot, const std::string& why, TimePoint now) {
@@ -148,10 +160,13 @@ TimePoint Core::NextDecision(TimePoint now) const {
   const bool missing = hidden.open.load(std::memory_order_relaxed) < hidden.limits.min;
   if ((word & kClosed) != 0 || (!waiting && !missing)) return TimePoint::max();
   if (hidden.backoff.Pausing(now)) return hidden.backoff.RetryAt();
+  // Once it has passed there is nothing left to decide before the probe's end.
+  const TimePoint patience_ends = hidden.probe_since + kProbePatience;
+  const TimePoint probe_late = now < patience_ends ? patience_ends : TimePoint::max();
   if (hidden.dialling.load(std::memory_order_relaxed) >= hidden.limits.max_dials) {
-    return hidden.probing ? hidden.probe_since + kProbePatience : TimePoint::max();
+    return hidden.probing ? probe_late : TimePoint::max();
   }
-  if (hidden.probing) return waiting ? hidden.probe_since + kProbePatience : TimePoint::max();
+  if (hidden.probing) return waiting ? probe_late : TimePoint::max();
   return waiting ? hidden.plan.Next() : TimePoint::max();
 }
 

@@ -2,7 +2,8 @@
 #include <algorithm>
 #include <cassert>
 
-#include "libperf/pool/core_hidden.hpp"
+#include "libperf/pool/core_inline.hpp"
+#include "libperf/pool/heavy_barrier.hpp"
 
 // The part of Core that deals with those who wait.
 namespace perf::pool {
@@ -68,6 +69,8 @@ bool Core::SetFlags(std::uint64_t flags, std::uint64_t values) noexcept {
   const std::uint64_t next = (old & ~flags) | values;
   if (old == next) return false;
   word_.store(next, Shared() ? std::memory_order_seq_cst : std::memory_order_relaxed);
+  // What returns must not miss: see PutIdle.
+  if (light_returns_ && ((next & ~old) != 0)) HeavyBarrier::Pass();
   return true;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
-#include "libperf/pool/core_hidden.hpp"
+#include "libperf/pool/core_inline.hpp"
 
 // The part of Core that stops it, and says how it is.
 namespace perf::pool {

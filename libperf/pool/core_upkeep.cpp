@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "libperf/pool/core_hidden.hpp"
+#include "libperf/pool/core_inline.hpp"
 
 // The part of Core that looks after the idle, and at the borrowed.
 namespace perf::pool {

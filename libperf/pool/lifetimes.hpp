@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "libperf/base/clock.hpp"
 #include "libperf/base/export.hpp"
@@ -9,19 +10,19 @@
 
 namespace perf::pool {
 
-/// Gives each new resource its lifetime: any run of consecutive ones is spread evenly over the
-/// jitter's window (the golden ratio's Kronecker sequence: three gap lengths at most), plus a
-/// little noise so that pools of one program differ.
+/// Gives each new resource the end of its lifetime: in the middle of the widest gap that the deaths
+/// planned already leave in the jitter's window, give or take a little noise. So those dialled at
+/// one time are spread evenly, and so are their successors, and those of pools that share nothing.
 /// Thread safety: none.
 class PERF_EXPORT Lifetimes {
  public:
-  explicit Lifetimes(std::uint64_t seed) noexcept : random_(seed), position_(random_.Unit()) {}
-  /// In [most * (1 - jitter), most]. Requires: 0 <= jitter <= 1.
-  Duration Next(Duration most, double jitter) noexcept;
+  explicit Lifetimes(std::uint64_t seed) noexcept : random_(seed) {}
+  /// Between `now + most * (1 - jitter)` and `now + most`; jitter is clamped to [0, 1]. `planned` is
+  /// sorted in place.
+  TimePoint Next(Duration most, double jitter, TimePoint now, std::vector<TimePoint>& planned);
 
  private:
   Random random_;
-  double position_;
 };
 
 }  // namespace perf::pool

@@ -32,13 +32,11 @@ TEST_CASE("pool core: what is idle for too long goes, oldest first, down to min"
 TEST_CASE("pool core: deaths are spread over the jitter's window, at any number dialled at once") {
   for (std::uint64_t seed = 1; seed <= 200; ++seed) {
     Lifetimes lifetimes(seed);
-    const std::size_t skipped = seed % 50;  // wherever the sequence stands
-    for (std::size_t i = 0; i < skipped; ++i) lifetimes.Next(1000s, 0.1);
-    std::vector<Duration> deaths;
-    for (int i = 0; i < 64; ++i) deaths.push_back(lifetimes.Next(1000s, 0.1));
+    std::vector<TimePoint> deaths;
+    for (int i = 0; i < 64; ++i) deaths.push_back(lifetimes.Next(1000s, 0.1, kStart, deaths));
     std::sort(deaths.begin(), deaths.end());
-    CHECK(deaths.front() >= 900s);
-    CHECK(deaths.back() <= 1000s);
+    CHECK(deaths.front() >= kStart + 900s);
+    CHECK(deaths.back() <= kStart + 1000s);
     // No window of 1 % of the lifetime holds more than 15 % of them.
     for (std::size_t first = 0; first < deaths.size(); ++first) {
       const auto last = std::upper_bound(deaths.begin(), deaths.end(), deaths[first] + 10s);
@@ -46,6 +44,11 @@ TEST_CASE("pool core: deaths are spread over the jitter's window, at any number 
       CHECK(in_window <= 64 * 15 / 100);
     }
   }
+  Lifetimes one(1);
+  Lifetimes other(2);
+  std::vector<TimePoint> none;
+  CHECK(one.Next(1000s, 0.1, kStart, none) != other.Next(1000s, 0.1, kStart, none));
+  CHECK(one.Next(1000s, 0, kStart, none) == kStart + 1000s);
 }
 
 TEST_CASE("pool core: past its lifetime a resource goes: idle, at its return, or when borrowed") {
