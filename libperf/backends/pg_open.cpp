@@ -125,7 +125,7 @@ Task<void> PgSession::RunInit(Failure& failure, Deadline deadline) {
   SqlReply reply;
   for (const std::string& text : family_->init) {
     co_await RunText(text, reply, deadline);
-    if (!reply.failure && !Reusable()) {
+    if (!reply.failure && PQtransactionStatus(connection_.get()) != PQTRANS_IDLE) {
       reply.failure.text = "it leaves a transaction open";
       reply.failure.kind = ErrorKind::kStatus;
     }

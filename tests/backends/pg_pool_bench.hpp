@@ -20,12 +20,14 @@ namespace perf::backends::test {
 
 /// A pool of PostgreSQL connections, wired as programs wire it, on a loop of its own.
 struct PgPoolBench {
-  PgPoolBench(PostgresConfig config, std::size_t size)
+  PgPoolBench(PostgresConfig config, std::size_t size,
+              Duration care_timeout = std::chrono::seconds(2))
       : connector(MakePostgresConnector(loop, config)) {
     ConnectionPool::Options options;
     options.name = "db";
     options.limits.max = size;
     options.limits.max_dials = size;
+    options.care_timeout = care_timeout;
     if (config.reset != PostgresReset::kNone) options.reset = ResetPostgres;
     pool = std::make_unique<ConnectionPool>(loop, std::move(options),
                                             [this](Deadline deadline) { return Dial(deadline); });
