@@ -133,15 +133,7 @@ std::string AskRedis(const RedisDoor& door, std::string_view command) {
 }
 
 std::string ResolveTopologyUrl(const PrivateServers& servers, std::string_view name) {
-  switch (servers.TopologyOf(name)) {
-    case Topology::kSingle: return servers.Url(name);
-    case Topology::kPrimaryReplica:
-      // libpq takes several hosts.
-      return servers.Url(name).starts_with("redis") ? servers.NodeUrl(name, 0) : servers.Url(name);
-    case Topology::kSentinel: return servers.NodeUrl(name, 0);
-    case Topology::kCluster: break;
-  }
-  throw ConfigError(fmt::format("target {}: a run cannot use a Redis Cluster yet", name));
+  return servers.Url(name);
 }
 
 }  // namespace perf::backends

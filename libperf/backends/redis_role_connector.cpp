@@ -40,6 +40,8 @@ class RoleConnector final : public RedisConnector {
     if (state.generations->Empty()) {
       if (state.checking) return Arm();
       state.monitor.reset();
+      state.replicas.clear();
+      state.replicas_asked = {};
       state.link.session.reset();
       return;
     }

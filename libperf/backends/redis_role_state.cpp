@@ -12,6 +12,8 @@ namespace perf::backends {
 namespace {
 
 constexpr std::size_t kLongest = 500;
+// Sentinels find out within a second that the one they promoted is the primary now.
+constexpr Duration kContest = std::chrono::seconds(2);
 
 StreamAddress AddressOf(const RedisHost& host) {
   StreamAddress address;
@@ -23,7 +25,7 @@ StreamAddress AddressOf(const RedisHost& host) {
 }  // namespace
 
 RedisRoleState::RedisRoleState(EventLoop& the_loop, RedisConfig the_config)
-    : loop(the_loop), config(std::move(the_config)), login(LoginOf(config.url)) {
+    : loop(the_loop), config(std::move(the_config)), login(LoginOf(config)) {
   if (config.hosts.empty()) throw ConfigError("no Redis server is named");
   if (config.layout == RedisLayout::kSentinel) sentinels.emplace(loop, config);
 }
@@ -34,9 +36,16 @@ bool RedisRoleState::IsCurrent() const noexcept {
 
 void RedisRoleState::Retire(std::string why) {
   why_retired = std::move(why);
+  // What still waits for a server that does not answer would wait for ever.
+  if (mute) generations->AbandonBefore(generations->Now() + 1, why_retired);
+  mute = false;
   current.reset();
   monitor.reset();
   generations->Retire();
+}
+
+bool RedisRoleState::IsContested(const StreamAddress& primary, TimePoint now) const {
+  return !usurper.empty() && usurper != Describe(primary) && now < usurped_at + kContest;
 }
 
 Task<void> RedisRoleState::Find(std::vector<StreamAddress>& found, Failure& failure,
@@ -48,6 +57,13 @@ Task<void> RedisRoleState::Find(std::vector<StreamAddress>& found, Failure& fail
     co_await sentinels->Ask(fresh, config.role != RedisRole::kPrimary, answer, failure, deadline);
     if (failure) co_return;
     if (primary.empty()) primary = Describe(answer.primary);
+    if (config.role == RedisRole::kPrimary && IsContested(answer.primary, Clock::now())) {
+      failure = {
+          ErrorKind::kConnect,
+          fmt::format("{} says that it is the primary of '{}' now, Sentinel {} still names {}",
+                      usurper, config.master_name, answer.from, Describe(answer.primary))};
+      co_return;
+    }
     if (config.role != RedisRole::kPrimary) found = std::move(answer.replicas);
     if (config.role != RedisRole::kReplica) found.push_back(std::move(answer.primary));
     if (found.empty()) {

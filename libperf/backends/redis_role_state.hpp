@@ -33,6 +33,9 @@ struct RedisRoleState {
   bool IsCurrent() const noexcept;
   /// All connections of now lead to the wrong server.
   void Retire(std::string why);
+  /// Another server has begun to say that it is the primary, though the Sentinels do not name it
+  /// yet: what is written to theirs now is lost when they do. Until then nobody dials.
+  bool IsContested(const StreamAddress& primary, TimePoint now) const;
 
   EventLoop& loop;
   const RedisConfig config;
@@ -46,7 +49,16 @@ struct RedisRoleState {
   // Of the watch:
   std::unique_ptr<RedisSession> monitor;  // beyond the pool's connections
   std::string monitored;                  // where it leads
+  bool mute = false;                      // `current` did not answer when last asked
   SentinelClient::Link link;
+  struct Replica {
+    StreamAddress address;
+    std::unique_ptr<RedisSession> session;
+  };
+  std::vector<Replica> replicas;  // kSentinel, primary wanted: one of them may become it
+  TimePoint replicas_asked{};
+  std::string usurper;  // the one that did
+  TimePoint usurped_at{};
   std::uint64_t watched_generation = 0;
   std::string why_retired;
   std::string primary;  // whom the Sentinels named when it was last seen to move

@@ -2,6 +2,7 @@
 // The look that a connector of several Redis servers takes at them while it has connections.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "libperf/backends/redis_role_state.hpp"
@@ -10,34 +11,91 @@ namespace perf::backends {
 namespace {
 
 // Of one question: a server that hangs must not delay the news that another one took over.
-constexpr Duration kPatience = std::chrono::milliseconds(250);
+constexpr Duration kPatience = std::chrono::milliseconds(100);
+constexpr Duration kReplicasAgain = std::chrono::seconds(1);
+constexpr std::size_t kMostReplicas = 8;
 
 Deadline Patience() { return Deadline::After(Clock::now(), kPatience); }
 
-/// Asks the current server for its role on a connection that lasts.
-Task<void> AskCurrent(RedisRoleState& state, RoleAnswer& role) {
+/// Asks a server for its role on a connection that lasts.
+Task<void> AskLastingly(RedisRoleState& state, const StreamAddress& address,
+                        std::unique_ptr<RedisSession>& session, RoleAnswer& role) {
   role = RoleAnswer();
-  const StreamAddress address = *state.current;
   const Deadline deadline = Patience();
-  if (state.monitor && state.monitored == Describe(address) && state.monitor->Alive()) {
-    co_await AskRole(*state.monitor, role, deadline);
+  if (session && session->Alive()) {
+    co_await AskRole(*session, role, deadline);
     if (role.kind != RoleAnswer::Kind::kSilent) co_return;
   }
   // What hung up may only have been closed: only a new connection tells.
-  state.monitor.reset();
+  session.reset();
   if (deadline.Passed(Clock::now())) co_return;
   RedisDoorway doorway;
   doorway.address = address;
   doorway.server_name = address.host;
   doorway.login = state.login;
   Failure failure;
-  state.monitored = Describe(address);
-  state.monitor = co_await DialRedis(state.loop, doorway, failure, deadline);
-  if (state.monitor) {
-    co_await AskRole(*state.monitor, role, deadline);
+  session = co_await DialRedis(state.loop, doorway, failure, deadline);
+  if (session) {
+    co_await AskRole(*session, role, deadline);
   } else {
     role.text = std::move(failure.text);
   }
+}
+
+Task<void> AskCurrent(RedisRoleState& state, RoleAnswer& role) {
+  const StreamAddress address = *state.current;
+  if (state.monitored != Describe(address)) state.monitor.reset();
+  state.monitored = Describe(address);
+  // Not in its place while it is used: Retire drops what is there.
+  std::unique_ptr<RedisSession> monitor = std::move(state.monitor);
+  co_await AskLastingly(state, address, monitor, role);
+  if (state.IsCurrent()) state.monitor = std::move(monitor);
+  state.mute = role.kind == RoleAnswer::Kind::kSilent && state.IsCurrent();
+}
+
+/// Whom the Sentinels hold for a replica that is well, looked up each second.
+Task<void> LearnReplicas(RedisRoleState& state) {
+  const TimePoint now = Clock::now();
+  if (now < state.replicas_asked + kReplicasAgain) co_return;
+  SentinelAnswer answer;
+  Failure failure;
+  const Deadline deadline = Deadline::After(now, 2 * kPatience);
+  co_await state.sentinels->Ask(state.link, true, answer, failure, deadline);
+  if (failure) co_return;
+  state.replicas_asked = now;
+  const std::size_t count = std::min(answer.replicas.size(), kMostReplicas);
+  std::vector<RedisRoleState::Replica> replicas(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    replicas[i].address = std::move(answer.replicas[i]);
+    for (RedisRoleState::Replica& known : state.replicas) {
+      if (Describe(known.address) == Describe(replicas[i].address)) {
+        replicas[i].session = std::move(known.session);
+      }
+    }
+  }
+  state.replicas = std::move(replicas);
+}
+
+/// Whether a replica has begun to be a primary: Sentinels promote it first, and name it up to a
+/// second later.
+Task<bool> IsUsurped(RedisRoleState& state) {
+  if (state.config.role != RedisRole::kPrimary) co_return false;
+  co_await LearnReplicas(state);
+  bool usurped = false;
+  for (RedisRoleState::Replica& replica : state.replicas) {
+    if (!state.IsCurrent()) break;
+    const std::string name = Describe(replica.address);
+    if (name == Describe(*state.current)) continue;
+    if (state.config.may_dial && !state.config.may_dial(replica.address.host)) continue;
+    RoleAnswer role;
+    co_await AskLastingly(state, replica.address, replica.session, role);
+    if (role.kind == RoleAnswer::Kind::kReplica && name == state.usurper) state.usurper.clear();
+    if (role.kind != RoleAnswer::Kind::kPrimary || name == state.usurper) continue;
+    state.usurper = name;
+    state.usurped_at = Clock::now();
+    usurped = true;
+  }
+  co_return usurped&& state.IsCurrent();
 }
 
 /// Where the Sentinels see the primary now: true when it moved, and the new one agrees.
@@ -86,6 +144,12 @@ Task<void> Look(RedisRoleState& state) {
     if (!state.IsCurrent()) co_return;
     if (moved) {
       state.Retire(fmt::format("the primary moved to {}", state.primary));
+      co_return;
+    }
+    const bool usurped = co_await IsUsurped(state);
+    if (!state.IsCurrent()) co_return;
+    if (usurped) {
+      state.Retire(fmt::format("{} has become the primary", state.usurper));
       co_return;
     }
   }

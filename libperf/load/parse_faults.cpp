@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "libperf/backends/fault_proxy_route.hpp"
+#include "libperf/backends/redis.hpp"
 #include "libperf/base/text.hpp"
 #include "libperf/base/units.hpp"
 #include "libperf/load/parse_context.hpp"
@@ -284,7 +285,11 @@ void CheckReach(const ParseContext& context, const std::vector<Node>& items) {
       switch (target.kind) {
         case TargetKind::kHttp: backends::HttpUpstream(target.http); break;
         case TargetKind::kPostgres: backends::PostgresUpstream(target.url); break;
-        case TargetKind::kRedis: break;
+        case TargetKind::kRedis:
+          if (backends::ParseRedisUrl(target.url).layout != backends::RedisLayout::kSingle) {
+            throw ConfigError("faults of the network need a URL of one server");
+          }
+          break;
       }
     } catch (const ConfigError& error) {
       context.Error(At(items[i], "target"), error.what());

@@ -34,7 +34,8 @@ class PERF_EXPORT TargetRuntime {
   Task<backends::Failure> Probe(Deadline deadline);
 
  private:
-  void MakeConnector(backends::EventLoop& loop, const std::string& url, std::uint16_t via_port);
+  void MakeConnector(backends::EventLoop& loop, const std::string& url, std::uint16_t via_port,
+                     std::size_t most);
   backends::ConnectionPool::Dial MakeDial();
   Task<backends::Failure> Ping(Deadline deadline);
 

@@ -21,7 +21,8 @@ using test::RunOn;
 using test::Soon;
 using Bench = test::RedisBench;
 
-/// A peer on loopback that answers the first bytes it gets with its own, then waits for the end.
+/// A peer on loopback that is asked PING by the dial, answers what comes then with its own bytes,
+/// and waits for the end.
 class RawServer {
  public:
   RawServer(std::string answer, bool hang_up)
@@ -47,7 +48,9 @@ class RawServer {
   void Serve(const std::string& answer, bool hang_up) const {
     const int fd = ::accept(listener_, nullptr, nullptr);
     char bytes[4096];
-    if (fd >= 0 && ::recv(fd, bytes, sizeof bytes, 0) > 0) {
+    const auto heard = [&] { return fd >= 0 && ::recv(fd, bytes, sizeof bytes, 0) > 0; };
+    if (heard()) ::send(fd, "+PONG\r\n", 7, MSG_NOSIGNAL);
+    if (heard()) {
       ::send(fd, answer.data(), answer.size(), MSG_NOSIGNAL);
       if (hang_up) ::shutdown(fd, SHUT_WR);
       while (::recv(fd, bytes, sizeof bytes, 0) > 0) {
