@@ -14,6 +14,7 @@
 #if HIREDIS_MAJOR >= 1 && __has_include(<hiredis/hiredis_ssl.h>)
 #define PERF_HIREDIS_TLS 1
 #include <hiredis/hiredis_ssl.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #else
@@ -98,30 +99,22 @@ bool HiredisStream::HasTls() noexcept { return PERF_HIREDIS_TLS != 0; }
 #if PERF_HIREDIS_TLS
 namespace {
 
-/// The system's authorities (or SSL_CERT_FILE and SSL_CERT_DIR), read once.
-SSL_CTX* TlsContext() {
-  static SSL_CTX* const shared = [] {
-    SSL_CTX* const context = SSL_CTX_new(TLS_client_method());
-    if (context != nullptr) {
-      SSL_CTX_set_default_verify_paths(context);
-      SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
-      SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-    }
-    return context;
-  }();
-  if (shared == nullptr) throw IoError("TLS to Redis: OpenSSL has no context");
-  return shared;
+std::string TlsReason() {
+  const char* const reason = ERR_reason_error_string(ERR_peek_last_error());
+  return reason != nullptr ? reason : "OpenSSL gives no reason";
 }
 
 /// hiredis' own contexts check the chain but not the name, so the session is made here.
-SSL* StartTls(redisContext* context, const std::string& server_name) {
-  SSL* const ssl = SSL_new(TlsContext());
+SSL* StartTls(redisContext* context, const HiredisStream::Tls& tls,
+              const std::string& server_name) {
+  SSL* const ssl = SSL_new(tls.get());
   if (ssl == nullptr) throw IoError("TLS to Redis: out of memory");
-  SSL_set_tlsext_host_name(ssl, server_name.c_str());
   X509_VERIFY_PARAM* const rules = SSL_get0_param(ssl);
   if (X509_VERIFY_PARAM_set1_ip_asc(rules, server_name.c_str()) != 1) {
+    SSL_set_tlsext_host_name(ssl, server_name.c_str());
     SSL_set1_host(ssl, server_name.c_str());
   }
+  ERR_clear_error();
   if (redisInitiateSSL(context, ssl) == REDIS_OK) return ssl;  // hiredis owns it now
   SSL_free(ssl);
   throw IoError(std::string("TLS to Redis: ") + context->errstr);
@@ -138,7 +131,36 @@ void BlockBrokenPipe() {
 }  // namespace
 #endif
 
-void HiredisStream::Attach(int fd, const std::string& server_name) {
+HiredisStream::Tls HiredisStream::MakeTls(const RedisTls& files) {
+#if PERF_HIREDIS_TLS
+  const Tls tls(SSL_CTX_new(TLS_client_method()), SSL_CTX_free);
+  if (tls == nullptr) throw ConfigError("TLS to Redis: OpenSSL has no context");
+  SSL_CTX_set_min_proto_version(tls.get(), TLS1_2_VERSION);
+  SSL_CTX_set_verify(tls.get(), files.verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);
+  const auto use = [](const std::string& file, bool used) {
+    if (!used) throw ConfigError("TLS to Redis: " + file + ": " + TlsReason());
+  };
+  ERR_clear_error();
+  if (files.ca_file.empty()) {
+    SSL_CTX_set_default_verify_paths(tls.get());  // or SSL_CERT_FILE and SSL_CERT_DIR
+  } else {
+    const char* const path = files.ca_file.c_str();
+    use(files.ca_file, SSL_CTX_load_verify_locations(tls.get(), path, nullptr) == 1);
+  }
+  if (!files.cert_file.empty()) {
+    const std::string& key = files.key_file.empty() ? files.cert_file : files.key_file;
+    const char* const path = files.cert_file.c_str();
+    use(files.cert_file, SSL_CTX_use_certificate_chain_file(tls.get(), path) == 1);
+    use(key, SSL_CTX_use_PrivateKey_file(tls.get(), key.c_str(), SSL_FILETYPE_PEM) == 1);
+  }
+  return tls;
+#else
+  static_cast<void>(files);
+  throw ConfigError("TLS to Redis needs hiredis >= 1.0");
+#endif
+}
+
+void HiredisStream::Attach(int fd, const Tls& tls, const std::string& server_name) {
   context_.reset(redisConnectFd(fd));
   redisContext* const context = context_.get();
   if (context == nullptr) throw IoError("hiredis: out of memory");
@@ -146,12 +168,13 @@ void HiredisStream::Attach(int fd, const std::string& server_name) {
   context->reader->fn = &Parse::functions;
   context->reader->privdata = this;
 #if PERF_HIREDIS_TLS
-  if (!server_name.empty()) {
+  if (tls != nullptr) {
     BlockBrokenPipe();
-    tls_ = StartTls(context, server_name);
+    tls_ = StartTls(context, tls, server_name);
   }
 #else
-  if (!server_name.empty()) throw ConfigError("TLS to Redis needs hiredis >= 1.0");
+  static_cast<void>(tls);
+  static_cast<void>(server_name);
 #endif
 }
 
@@ -203,15 +226,19 @@ bool HiredisStream::WantsRead() const noexcept {
 }
 
 bool HiredisStream::Fill() {
-  if (redisBufferRead(context_.get()) == REDIS_OK) return true;
-  if (context_->err == REDIS_ERR_EOF) return Break("the server closed the connection");
 #if PERF_HIREDIS_TLS
-  // hiredis says "Success" for a certificate that was refused.
+  if (tls_ != nullptr) ERR_clear_error();
+#endif
+  if (redisBufferRead(context_.get()) == REDIS_OK) return true;
+#if PERF_HIREDIS_TLS
+  // hiredis says "Success" for a certificate that was refused, by us or by the server.
   const long verdict = tls_ != nullptr ? SSL_get_verify_result(tls_) : X509_V_OK;
-  if (verdict != X509_V_OK) {
+  if (verdict != X509_V_OK && (SSL_get_verify_mode(tls_) & SSL_VERIFY_PEER) != 0) {
     return Break(std::string("TLS: ") + X509_verify_cert_error_string(verdict));
   }
+  if (tls_ != nullptr && ERR_peek_last_error() != 0) return Break("TLS: " + TlsReason());
 #endif
+  if (context_->err == REDIS_ERR_EOF) return Break("the server closed the connection");
   return Break(context_->errstr);
 }
 

@@ -6,10 +6,12 @@
 #include <string>
 #include <string_view>
 
+#include "libperf/backends/redis.hpp"
 #include "libperf/base/json.hpp"
 
 struct redisContext;
 struct redisReadTask;
+struct ssl_ctx_st;
 struct ssl_st;
 
 namespace perf::backends {
@@ -28,10 +30,16 @@ class HiredisStream {
   HiredisStream(const HiredisStream&) = delete;
   HiredisStream& operator=(const HiredisStream&) = delete;
 
+  /// What connections to the servers of one URL have in common; null: no TLS.
+  using Tls = std::shared_ptr<ssl_ctx_st>;
+
   /// Whether this hiredis can speak TLS.
   static bool HasTls() noexcept;
-  /// Starts TLS when `server_name` is not empty. Throws: IoError with what hiredis says.
-  void Attach(int fd, const std::string& server_name);
+  /// Never null. Throws: ConfigError where it cannot, or for a file that is no good.
+  static Tls MakeTls(const RedisTls& files);
+  /// Starts TLS, if it is to be, with the server of that name or address. Throws: IoError with
+  /// what hiredis says.
+  void Attach(int fd, const Tls& tls, const std::string& server_name);
 
   /// Appends to what is to be sent, and sends what the socket takes now; true when all is out.
   /// A failure shows when reading, after what the peer may have said before it hung up.

@@ -60,7 +60,7 @@ Connector::Connector(EventLoop& loop, const RedisConfig& config) : loop_(loop) {
     address.port = url.port == 0 ? kDefaultPort : url.port;
   }
   doorway_.server_name = address.host;
-  doorway_.login = LoginOf(url);
+  doorway_.login = LoginOf(config);
   doorway_.generations = std::make_shared<RedisGenerations>(loop);
   if (config.via_port != 0) address = {"127.0.0.1", config.via_port, ""};
 }
@@ -82,14 +82,14 @@ void RedisReply::Clear() noexcept {
 
 RedisConnector::~RedisConnector() = default;
 
-RedisLogin LoginOf(const Url& url) {
+RedisLogin LoginOf(const RedisConfig& config) {
+  const Url& url = config.url;
   RedisLogin login;
   const bool socket = url.scheme == "unix";
   login.user = socket ? FromQuery(url, "user") : url.user;
   login.password = socket ? FromQuery(url, "password") : url.password;
   login.database = Database(url);
-  login.tls = url.scheme == "rediss";
-  if (login.tls && !HiredisStream::HasTls()) throw ConfigError("TLS to Redis needs hiredis >= 1.0");
+  if (url.scheme == "rediss") login.tls = HiredisStream::MakeTls(config.tls);
   return login;
 }
 

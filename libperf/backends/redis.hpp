@@ -51,12 +51,21 @@ struct RedisHost {
   std::uint16_t port = 0;
 };
 
+/// Files of rediss://, in PEM.
+struct RedisTls {
+  std::string ca_file;    // empty: the system's authorities
+  std::string cert_file;  // of our own; empty: none
+  std::string key_file;   // empty: in cert_file
+  bool verify = true;
+};
+
 /// Where a Redis is, and how to get in; ParseRedisUrl makes one of a URL.
 struct RedisConfig {
   /// redis://[[user]:password@]host[:port][/db], rediss:// likewise (where hiredis >= 1.0), or
   /// unix:///path[?db=N&user=U&password=P]. Beside `hosts` only scheme, user, password and db
   /// count.
   Url url;
+  RedisTls tls;
   /// Where not 0: connections go to this port of 127.0.0.1 instead (a fault proxy). The name in
   /// TLS stays that of the URL. Only with kSingle.
   std::uint16_t via_port = 0;
@@ -108,7 +117,8 @@ class PERF_EXPORT RedisConnector {
   virtual void OnStale(std::function<void()> listener) = 0;
 };
 
-/// Throws: ConfigError for rediss:// on a hiredis without TLS, or via_port with several servers.
+/// Throws: ConfigError for rediss:// on a hiredis without TLS, files of it that are no good, or
+/// via_port with several servers.
 PERF_EXPORT std::unique_ptr<RedisConnector> MakeRedisConnector(EventLoop& loop, RedisConfig config);
 
 }  // namespace perf::backends

@@ -26,7 +26,7 @@ bool Same(const RedisHost& a, const RedisHost& b) noexcept {
 RedisClusterState::RedisClusterState(EventLoop& loop, RedisConfig config)
     : loop_(loop),
       config_(std::move(config)),
-      login_(LoginOf(config_.url)),
+      login_(LoginOf(config_)),
       random_(static_cast<std::uint64_t>(Clock::now().time_since_epoch().count())) {
   if (config_.hosts.empty()) throw ConfigError("no node of the cluster is named");
   owner_.fill(RedisSlotMap::kNobody);

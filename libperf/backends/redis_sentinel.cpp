@@ -47,7 +47,7 @@ void Fail(Failure& failure, const RedisDoorway& sentinel, std::string_view why) 
 
 SentinelClient::SentinelClient(EventLoop& loop, const RedisConfig& config)
     : loop_(loop), master_name_(config.master_name) {
-  RedisLogin login = LoginOf(config.url);
+  RedisLogin login = LoginOf(config);
   login.database = 0;
   // The servers' password is tried here too; Sentinels often have none.
   login.lenient = !config.sentinel_password;

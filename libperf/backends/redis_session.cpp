@@ -114,9 +114,10 @@ RedisSession::RedisSession(EventLoop& loop, std::shared_ptr<RedisGenerations> ge
           [](void* self) { static_cast<RedisSession*>(self)->OnWritable(); }, this),
       alarm_(loop, [this] { OnAlarm(); }) {}
 
-void RedisSession::Attach(UniqueFd fd, const std::string& server_name) {
+void RedisSession::Attach(UniqueFd fd, const HiredisStream::Tls& tls,
+                          const std::string& server_name) {
   fd_ = std::move(fd);
-  stream_.Attach(fd_.Get(), server_name);
+  stream_.Attach(fd_.Get(), tls, server_name);
   watch_.Assign(fd_.Get());
 }
 
@@ -243,7 +244,7 @@ Task<std::unique_ptr<RedisSession>> DialRedis(EventLoop& loop, const RedisDoorwa
   if (failure) co_return nullptr;
   auto session = std::make_unique<RedisSession>(loop, doorway.generations, generation);
   try {
-    session->Attach(std::move(fd), doorway.login.tls ? doorway.server_name : "");
+    session->Attach(std::move(fd), doorway.login.tls, doorway.server_name);
   } catch (const IoError& error) {
     failure = {ErrorKind::kConnect, FailureText(error.what())};
     co_return nullptr;

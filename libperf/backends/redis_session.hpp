@@ -20,13 +20,13 @@ struct RedisLogin {
   std::string user;
   std::string password;
   std::int64_t database = 0;
-  bool tls = false;
+  HiredisStream::Tls tls;  // null: none
   /// A server that has no password is fine, too.
   bool lenient = false;
 };
 
-/// Of a plain URL. Throws: ConfigError.
-RedisLogin LoginOf(const Url& url);
+/// Of the URL and its files. Throws: ConfigError.
+RedisLogin LoginOf(const RedisConfig& config);
 /// "host:port", for messages and comparisons.
 std::string Describe(const StreamAddress& address);
 
@@ -38,7 +38,7 @@ class RedisSession final : public RedisConnection, private RedisGenerations::Mem
                std::uint64_t generation);
 
   /// Throws: IoError.
-  void Attach(UniqueFd fd, const std::string& server_name);
+  void Attach(UniqueFd fd, const HiredisStream::Tls& tls, const std::string& server_name);
   Task<void> Execute(const RedisCommand& command, RedisReply& reply, Deadline deadline) override;
   bool Reusable() const noexcept override { return !broken_ && !altered_ && reply_ == nullptr; }
   bool Alive() noexcept override { return Reusable() && !FdWatch::Pending(fd_.Get()); }
