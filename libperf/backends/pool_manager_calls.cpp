@@ -20,21 +20,17 @@ constexpr Duration kUnwind = std::chrono::seconds(1);  // of a call whose deadli
 /// What a waiting thread and its task share; whichever goes last frees it.
 struct Waiting {
   std::function<Task<void>()> body;
+  std::exception_ptr failure;  // handed over by `done`
   std::promise<void> done;
 };
 
 Task<void> RunThenTell(std::shared_ptr<Waiting> waiting) {
-  std::exception_ptr failure;
   try {
     co_await waiting->body();
   } catch (...) {
-    failure = std::current_exception();
+    waiting->failure = std::current_exception();
   }
-  if (failure) {
-    waiting->done.set_exception(failure);
-  } else {
-    waiting->done.set_value();
-  }
+  waiting->done.set_value();
 }
 
 /// One blocking call: borrows, asks, gives back. Lives until its task ends, also when its caller
@@ -146,7 +142,10 @@ bool PoolManager::Run(std::function<Task<void>()> body, Deadline deadline) {
   // What has a deadline itself ends at it, and says more than a wait that ends.
   const TimePoint end = Saturated(deadline.At(), kUnwind);
   if (done.wait_until(end) != std::future_status::ready) return false;
-  done.get();
+  // Moved, so that the exception belongs to this thread alone.
+  if (const std::exception_ptr failure = std::move(waiting->failure)) {
+    std::rethrow_exception(failure);
+  }
   return true;
 }
 
