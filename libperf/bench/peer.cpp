@@ -78,6 +78,10 @@ Peer::Peer(backends::EventLoop& loop, const PeerSpec& spec, const std::string& u
       backends::HttpConfig config = spec.target.http;
       config.base = Url::Parse(url);
       encrypted_ = config.base.scheme == "https";
+      // HTTP/2 knows no "Connection: close", and one connection would serve all three ways.
+      if (config.version == backends::HttpVersion::kAuto) {
+        config.version = backends::HttpVersion::k11;
+      }
       kept_.method = spec.line.method;
       kept_.target = PathOf(spec);
       kept_.headers = spec.line.headers;
