@@ -54,6 +54,7 @@ struct RedisRoleState {
   struct Replica {
     StreamAddress address;
     std::unique_ptr<RedisSession> session;
+    TimePoint named{};  // last
   };
   std::vector<Replica> replicas;  // kSentinel, primary wanted: one of them may become it
   TimePoint replicas_asked{};

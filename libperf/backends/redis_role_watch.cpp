@@ -13,6 +13,7 @@ namespace {
 // Of one question: a server that hangs must not delay the news that another one took over.
 constexpr Duration kPatience = std::chrono::milliseconds(100);
 constexpr Duration kReplicasAgain = std::chrono::seconds(1);
+constexpr Duration kForgotten = std::chrono::seconds(5);
 constexpr std::size_t kMostReplicas = 8;
 
 Deadline Patience() { return Deadline::After(Clock::now(), kPatience); }
@@ -63,17 +64,21 @@ Task<void> LearnReplicas(RedisRoleState& state) {
   co_await state.sentinels->Ask(state.link, true, answer, failure, deadline);
   if (failure) co_return;
   state.replicas_asked = now;
-  const std::size_t count = std::min(answer.replicas.size(), kMostReplicas);
-  std::vector<RedisRoleState::Replica> replicas(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    replicas[i].address = std::move(answer.replicas[i]);
-    for (RedisRoleState::Replica& known : state.replicas) {
-      if (Describe(known.address) == Describe(replicas[i].address)) {
-        replicas[i].session = std::move(known.session);
-      }
+  for (StreamAddress& address : answer.replicas) {
+    auto known = std::find_if(state.replicas.begin(), state.replicas.end(),
+                              [&](const RedisRoleState::Replica& replica) {
+                                return Describe(replica.address) == Describe(address);
+                              });
+    if (known == state.replicas.end()) {
+      if (state.replicas.size() == kMostReplicas) continue;
+      known = state.replicas.insert(known, RedisRoleState::Replica{std::move(address), {}, {}});
     }
+    known->named = now;
   }
-  state.replicas = std::move(replicas);
+  // The one that is being promoted drops its clients, and a Sentinel then holds it for lost.
+  std::erase_if(state.replicas, [&](const RedisRoleState::Replica& replica) {
+    return now > replica.named + kForgotten;
+  });
 }
 
 /// Whether a replica has begun to be a primary: Sentinels promote it first, and name it up to a

@@ -108,7 +108,8 @@ Task<void> Lose(PooledRedis& bench, PrivateServers& servers, ServerAction action
   MESSAGE(tally.failed << " failed, " << tally.refused << " refused, " << tally.written
                        << " written; the pool came to the new primary " << ToMs(resumed)
                        << " ms after that one said so; last failure "
-                       << ToMs(tally.last_failure - taken_over) << " ms after it");
+                       << ToMs(tally.last_failure - taken_over) << " ms after it\n"
+                       << tally.Texts());
 }
 
 TEST_CASE("redis sentinel: the primary is killed under load, and the pool goes on with the next") {
