@@ -34,6 +34,12 @@ ErrorKind KindOf(CURLcode code) noexcept {
   }
 }
 
+/// Of TLS, about a certificate.
+bool TellsAlert(std::string_view text) noexcept {
+  return text.find(" alert ") != text.npos &&
+         (text.find("certificate") != text.npos || text.find("unknown ca") != text.npos);
+}
+
 }  // namespace
 
 CurlConnection::CurlConnection(std::shared_ptr<CurlTarget> target)
@@ -231,7 +237,10 @@ void CurlConnection::End() {
     TellTimeout(begun_us != 0);
   } else {
     const std::string text = CurlErrorText(easy_, result_, error_.data());
-    FailReply(reply, KindOf(result_), bad_head_ != nullptr ? std::string_view(bad_head_) : text);
+    // In TLS 1.3 a server refuses the client's certificate when we take the handshake for done.
+    const bool refused = reply.timing.first_byte == TimePoint{} && TellsAlert(text);
+    FailReply(reply, refused ? ErrorKind::kConnect : KindOf(result_),
+              bad_head_ != nullptr ? std::string_view(bad_head_) : text);
   }
 }
 

@@ -102,6 +102,11 @@ CURL* CurlTarget::MakeEasy(char* error_buffer) {
 
 std::string CurlErrorText(CURL* easy, CURLcode result, const char* error_buffer) {
   std::string text = error_buffer[0] != '\0' ? error_buffer : curl_easy_strerror(result);
+  // What curl makes of the alert that our own certificate has expired; of the server's it tells
+  // more.
+  if (text == "SSL certificate verification failed") {
+    text += ": certificate expired, says the server of ours";
+  }
   long reason = 0;  // since curl 8 "Could not connect to server" may be all that the text says
   if (result == CURLE_COULDNT_CONNECT &&
       curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &reason) == CURLE_OK && reason != 0) {

@@ -104,9 +104,22 @@ std::string TlsReason() {
   return reason != nullptr ? reason : "OpenSSL gives no reason";
 }
 
+/// Why we do not trust the server; empty where we do.
+std::string Refused(const SSL* ssl) {
+  const long verdict = SSL_get_verify_result(ssl);
+  const bool matters = (SSL_get_verify_mode(ssl) & SSL_VERIFY_PEER) != 0;
+  return matters && verdict != X509_V_OK ? X509_verify_cert_error_string(verdict) : "";
+}
+
+/// Called when the server asks for a certificate of ours.
+int NoteAsked(SSL*, void* asked) {
+  *static_cast<bool*>(asked) = true;
+  return 1;
+}
+
 /// hiredis' own contexts check the chain but not the name, so the session is made here.
-SSL* StartTls(redisContext* context, const HiredisStream::Tls& tls,
-              const std::string& server_name) {
+SSL* StartTls(redisContext* context, const HiredisStream::Tls& tls, const std::string& server_name,
+              bool* asked) {
   SSL* const ssl = SSL_new(tls.get());
   if (ssl == nullptr) throw IoError("TLS to Redis: out of memory");
   X509_VERIFY_PARAM* const rules = SSL_get0_param(ssl);
@@ -114,10 +127,12 @@ SSL* StartTls(redisContext* context, const HiredisStream::Tls& tls,
     SSL_set_tlsext_host_name(ssl, server_name.c_str());
     SSL_set1_host(ssl, server_name.c_str());
   }
+  SSL_set_cert_cb(ssl, NoteAsked, asked);
   ERR_clear_error();
   if (redisInitiateSSL(context, ssl) == REDIS_OK) return ssl;  // hiredis owns it now
+  const std::string refused = Refused(ssl);
   SSL_free(ssl);
-  throw IoError(std::string("TLS to Redis: ") + context->errstr);
+  throw IoError("TLS: " + (refused.empty() ? std::string(context->errstr) : refused));
 }
 
 /// OpenSSL writes without MSG_NOSIGNAL; the loop's thread has no use for the signal.
@@ -170,7 +185,7 @@ void HiredisStream::Attach(int fd, const Tls& tls, const std::string& server_nam
 #if PERF_HIREDIS_TLS
   if (tls != nullptr) {
     BlockBrokenPipe();
-    tls_ = StartTls(context, tls, server_name);
+    tls_ = StartTls(context, tls, server_name, &asked_);
   }
 #else
   static_cast<void>(tls);
@@ -225,18 +240,29 @@ bool HiredisStream::WantsRead() const noexcept {
   return tls_ != nullptr && ::poll(&entry, 1, 0) > 0;
 }
 
+#if PERF_HIREDIS_TLS
+/// hiredis says "Success" for a certificate that was refused.
+std::string HiredisStream::HandshakeFault() const {
+  const std::string refused = Refused(tls_);
+  if (!refused.empty()) return "TLS: " + refused;
+  const bool told = ERR_peek_last_error() != 0;
+  const bool closed = context_->err == REDIS_ERR_EOF;
+  std::string text = told     ? "TLS: " + TlsReason()
+                     : closed ? std::string("the server closed the connection")
+                              : std::string(context_->errstr);
+  // In TLS 1.3 we speak before we know of it, and what the server said is lost when it hangs up.
+  if (asked_) text += "; it had asked for a certificate of ours";
+  return text;
+}
+#endif
+
 bool HiredisStream::Fill() {
 #if PERF_HIREDIS_TLS
   if (tls_ != nullptr) ERR_clear_error();
 #endif
   if (redisBufferRead(context_.get()) == REDIS_OK) return true;
 #if PERF_HIREDIS_TLS
-  // hiredis says "Success" for a certificate that was refused, by us or by the server.
-  const long verdict = tls_ != nullptr ? SSL_get_verify_result(tls_) : X509_V_OK;
-  if (verdict != X509_V_OK && (SSL_get_verify_mode(tls_) & SSL_VERIFY_PEER) != 0) {
-    return Break(std::string("TLS: ") + X509_verify_cert_error_string(verdict));
-  }
-  if (tls_ != nullptr && ERR_peek_last_error() != 0) return Break("TLS: " + TlsReason());
+  if (tls_ != nullptr && !answered_) return Break(HandshakeFault());
 #endif
   if (context_->err == REDIS_ERR_EOF) return Break("the server closed the connection");
   return Break(context_->errstr);
@@ -251,7 +277,9 @@ HiredisStream::Step HiredisStream::Next() {
     Break(reader->err == REDIS_ERR_OOM ? "a reply of too many elements or levels" : reader->errstr);
     return Step::kBroken;
   }
-  return reply == nullptr ? Step::kMore : Step::kReply;
+  if (reply == nullptr) return Step::kMore;
+  answered_ = true;
+  return Step::kReply;
 }
 
 bool HiredisStream::HasRest() const noexcept {

@@ -67,6 +67,7 @@ class HiredisStream {
     void operator()(redisContext* context) const noexcept;
   };
   bool Break(std::string_view why);
+  std::string HandshakeFault() const;
 
   std::unique_ptr<redisContext, Free> context_;
   std::string out_;
@@ -76,6 +77,8 @@ class HiredisStream {
   Json value_;
   bool keep_ = false;
   ssl_st* tls_ = nullptr;  // owned by the context; null without TLS
+  bool asked_ = false;     // by the server for a certificate
+  bool answered_ = false;  // by it, to a command
   bool write_failed_ = false;
 };
 

@@ -2,12 +2,14 @@
 // TLS and HTTP/2 against a real nginx.
 #include <doctest/doctest.h>
 
+#include <csignal>
 #include <string>
 
 #include "libperf/backends/http.hpp"
 #include "libperf/base/error.hpp"
 #include "tests/backends/http_user.hpp"
 #include "tests/backends/private_nginx.hpp"
+#include "tests/backends/private_process.hpp"
 
 namespace perf::test {
 namespace {
@@ -166,16 +168,29 @@ TEST_CASE_FIXTURE(Fixture, "tls: who cannot be trusted is refused while connecti
   const Authority other(directory.Path(), "other");
   Authority::Pair pair = authority.Issue("localhost");
   std::string ca_file = authority.CaFile();
-  SUBCASE("another authority") { ca_file = other.CaFile(); }
-  SUBCASE("another host") { pair = authority.Issue("elsewhere.example"); }
-  SUBCASE("expired") { pair = authority.Issue("localhost", -60); }
-  SUBCASE("no authority given") { ca_file.clear(); }
+  std::string why;
+  SUBCASE("another authority") {
+    ca_file = other.CaFile();
+    why = "unable to get local issuer certificate";
+  }
+  SUBCASE("another host") {
+    pair = authority.Issue("elsewhere.example");
+    why = "no alternative certificate subject name matches target host name";
+  }
+  SUBCASE("expired") {
+    pair = authority.Issue("localhost", -60);
+    why = "certificate has expired";
+  }
+  SUBCASE("no authority given") {
+    ca_file.clear();
+    why = "unable to get local issuer certificate";
+  }
   const PrivateNginx nginx(directory.Path(), "ssl http2", Serve(pair));
   HttpConfig config = ConfigFor(nginx, ca_file);
   HttpUser user(config);
   const HttpReply reply = user.Get();
   CHECK(reply.failure.kind == ErrorKind::kConnect);
-  CHECK_FALSE(reply.failure.text.empty());
+  CHECK_MESSAGE(reply.failure.text.find(why) != std::string::npos, reply.failure.text);
   CHECK_FALSE(user.Reusable());
   CHECK(user.Probe().kind == ErrorKind::kConnect);
 
@@ -200,6 +215,59 @@ TEST_CASE_FIXTURE(Fixture, "tls: a client certificate where one is required") {
   CHECK_MESSAGE(!reply.failure, reply.failure.text);
   CHECK(reply.status == 200);
   CHECK(reply.body.find("SUCCESS") != std::string::npos);
+}
+
+/// A server that refuses in the handshake, where nginx answers 400.
+struct StrictServer {
+  StrictServer(const Authority& authority, const Authority::Pair& pair, const std::string& version,
+               const std::string& directory)
+      : port(FreePort()),
+        process(directory,
+                {"/usr/bin/openssl", "s_server", "-accept", "127.0.0.1:" + std::to_string(port),
+                 "-cert", pair.certificate, "-key", pair.key, "-CAfile", authority.CaFile(),
+                 "-Verify", "1", "-verify_return_error", "-www", "-quiet", version},
+                SIGKILL) {
+    REQUIRE(AwaitListener(port, process));
+  }
+  int port;
+  PrivateProcess process;
+};
+
+TEST_CASE_FIXTURE(Fixture, "tls: client certificates that a server refuses in the handshake") {
+  if (FirstProgram({"/usr/bin/openssl"}).empty()) {
+    MESSAGE("SKIPPED: openssl not found: install openssl");
+    return;
+  }
+  Authority other(directory.Path(), "stranger");
+  const auto pair = authority.Issue("localhost");
+  for (const std::string version : {"-tls1_2", "-tls1_3"}) {
+    CAPTURE(version);
+    const StrictServer server(authority, pair, version, directory.Path());
+    HttpConfig config;
+    config.base = Url::Parse("https://localhost:" + std::to_string(server.port));
+    config.ca_file = authority.CaFile();
+    const auto refused = [&](const std::string& why) {
+      const HttpReply reply = HttpUser(config).Get();
+      CHECK(reply.failure.kind == ErrorKind::kConnect);
+      CHECK_MESSAGE(reply.failure.text.find(why) != std::string::npos, reply.failure.text);
+    };
+    // TLS 1.2 has no word for it.
+    refused(version == "-tls1_3" ? "certificate required" : "handshake failure");
+    const auto own = other.Issue("client");
+    config.cert_file = own.certificate;
+    config.key_file = own.key;
+    refused("unknown ca");
+    const auto old = authority.Issue("client", -60);
+    config.cert_file = old.certificate;
+    config.key_file = old.key;
+    refused("certificate expired");
+    const auto good = authority.Issue("client");
+    config.cert_file = good.certificate;
+    config.key_file = good.key;
+    const HttpReply reply = HttpUser(config).Get();
+    CHECK_MESSAGE(!reply.failure, reply.failure.text);
+    CHECK(reply.status == 200);
+  }
 }
 
 TEST_CASE_FIXTURE(Fixture, "tls: a plain server behind https") {
