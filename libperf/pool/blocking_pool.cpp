@@ -87,13 +87,12 @@ BlockingPool::~BlockingPool() {
 BlockingPool::Lent BlockingPool::Acquire(Deadline deadline, Core::Where where) {
   BlockingState& state = *state_;
   Keep(state);
-  if (Slot* slot = state.core.TryTake(CoarseNow(), where)) {
-    return Lent{BlockingLoan(state, *slot), {}};
-  }
+  Slot* slot = state.core.MayBarge() ? state.core.TryBarge(QuickNow(), where)
+                                     : state.core.TryTake(CoarseNow(), where);
+  if (slot != nullptr) return Lent{BlockingLoan(state, *slot), {}};
   Lent lent;
-  if (Slot* slot = state.AcquireSlowly(deadline, where, lent.refusal)) {
-    lent.loan = BlockingLoan(state, *slot);
-  }
+  slot = state.AcquireSlowly(deadline, where, lent.refusal);
+  if (slot != nullptr) lent.loan = BlockingLoan(state, *slot);
   return lent;
 }
 

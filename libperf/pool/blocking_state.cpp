@@ -85,7 +85,6 @@ Slot* BlockingState::AcquireSlowly(Deadline deadline, Core::Where where,
     return nullptr;
   };
   TimePoint now = QuickNow();
-  if (Slot* slot = core.TryBarge(now, where)) return slot;
   const TimePoint began = now;
   ThreadWaiter waiter;
   Parker& parker = Parker::Mine();
@@ -107,7 +106,7 @@ Slot* BlockingState::AcquireSlowly(Deadline deadline, Core::Where where,
       continue;
     }
     parker.Wait(deadline);
-    now = Clock::now();
+    now = QuickNow();
   }
 }
 
@@ -118,7 +117,7 @@ void BlockingState::GiveBack(Slot& slot) noexcept {
   }
   const Core::Quickly quickly = core.ReturnQuickly(slot, CoarseNow());
   if (quickly == Core::Quickly::kDone) return;
-  const TimePoint now = Clock::now();
+  const TimePoint now = QuickNow();
   quickly == Core::Quickly::kAttend ? core.Attend(now) : core.Return(slot, now);
   StartDials(now);
 }

@@ -20,6 +20,7 @@ std::uint64_t NextId() noexcept {
 
 Core::Core(Limits limits, std::uint64_t seed, Sharing sharing, std::string name)
     : sharing_(sharing),
+      bounded_(limits.fairness == Fairness::kBounded),
       light_returns_(sharing == Sharing::kThreads && HeavyBarrier::Works()),
       id_(NextId()),
       validate_after_(limits.validate_after),
@@ -49,7 +50,7 @@ Slot* Core::TryBarge(TimePoint now, Where where) {
   const std::uint64_t word = word_.load(std::memory_order_acquire);
   if ((word & (kPaused | kClosed)) != 0 || process_.Forked()) return nullptr;
   if ((word & kWaiting) == 0) return TakeIdle(now, where, word);
-  if (hidden_->limits.fairness == Fairness::kStrict) return nullptr;
+  if (!bounded_) return nullptr;
   const bool in_grace =
       now.time_since_epoch().count() < hidden_->head_due.load(std::memory_order_acquire);
   if (!in_grace) {

@@ -50,6 +50,10 @@ class PERF_EXPORT Core {
   /// An idle resource, or null; never past a waiter. One that lay idle for validate_after or
   /// longer is looked at first.
   Slot* TryTake(TimePoint now, Where where = Where::current());
+  /// Whether somebody waits whom TryBarge may overtake.
+  bool MayBarge() const noexcept {
+    return bounded_ && (word_.load(std::memory_order_relaxed) & 1) != 0;
+  }
   /// kBounded: an idle resource past waiters, as far as that is allowed.
   Slot* TryBarge(TimePoint now, Where where = Where::current());
   /// Waits in the queue, or says at once why not: kDown, kPaused, kClosed, kQueueFull, kForked. May
@@ -183,6 +187,7 @@ class PERF_EXPORT Core {
   // Read by every acquire and return, seldom written: flags in the low 16 bits, the epoch above.
   alignas(64) std::atomic<std::uint64_t> word_{0};
   const Sharing sharing_;
+  const bool bounded_;
   const bool light_returns_;
   const std::uint64_t id_;
   ForkGuard process_;

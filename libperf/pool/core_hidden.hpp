@@ -13,7 +13,8 @@
 namespace perf::pool {
 
 // The core's word.
-inline constexpr std::uint64_t kWaiting = 1;    // somebody waits: no acquire takes without a look
+inline constexpr std::uint64_t kWaiting =
+    1;  // (Core::MayBarge knows it) somebody waits: no acquire takes without a look
 inline constexpr std::uint64_t kAttention = 2;  // a return must look at the queue
 inline constexpr std::uint64_t kPaused = 4;
 inline constexpr std::uint64_t kRefusing = 8;  // while paused

@@ -197,7 +197,7 @@ bool Core::Hand(Slot& slot, TimePoint now) {
 /// its grace, that is, when none is left whose grace ended while the old allowance was used up.
 bool Core::Direct(Waiter& head, TimePoint now) noexcept {
   Hidden& hidden = *hidden_;
-  if (hidden.limits.fairness == Fairness::kStrict || head.parker_ == nullptr) return true;
+  if (!bounded_ || head.parker_ == nullptr) return true;
   const TimePoint due = Saturated(head.since_, kOvertakingGrace);
   if (now < due) hidden.overtakes_left.store(kOvertakesMost, std::memory_order_release);
   hidden.head_due.store(due.time_since_epoch().count(), std::memory_order_release);
@@ -267,8 +267,7 @@ void Core::Deliver(Waiter& waiter, Slot& slot, TimePoint now, Deliveries& out) n
 void Core::Unlink(Waiter& waiter, TimePoint now) noexcept {
   Hidden& hidden = *hidden_;
   hidden.queue.Remove(waiter);
-  if (hidden.limits.fairness == Fairness::kBounded && waiter.parker_ != nullptr &&
-      now >= Saturated(waiter.since_, kOvertakingGrace)) {
+  if (bounded_ && waiter.parker_ != nullptr && now >= Saturated(waiter.since_, kOvertakingGrace)) {
     const int left =
         std::clamp(hidden.overtakes_left.load(std::memory_order_relaxed), 0, kOvertakesMost);
     hidden.totals.overtaken_most = std::max<std::uint64_t>(

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "libperf/pool/parker.hpp"
 #include "tests/pool/fakes.hpp"
 
 using namespace perf;
@@ -102,6 +103,99 @@ TEST_CASE("pool core: an adopted one is idle, and there is room for max") {
   Slot* taken = core.TryTake(kStart);
   REQUIRE(taken != nullptr);
   CHECK(AsFake(*taken).id == 7);
+}
+
+namespace {
+
+/// A thread that sleeps in the queue.
+struct Sleeper final : Waiter {
+  Sleeper() : Waiter(Parker::Mine()) {}
+  void Grant(Slot&) noexcept override {}
+  void Fail(const Refusal&) noexcept override {}
+};
+
+}  // namespace
+
+TEST_CASE(
+    "pool core: bounded, a waiter is overtaken freely for 1 ms, then 16 times, then no more") {
+  Core core(Limits{.max = 1, .fairness = Fairness::kBounded}, 1, Sharing::kThreads);
+  REQUIRE(core.Adopt(Make(), kStart));
+  Slot* slot = core.TryTake(kStart);
+  Sleeper oldest;
+  CHECK(core.Enqueue(oldest, kStart) == Cause::kNone);
+  core.Return(*slot, kStart);
+  CHECK(oldest.State() == Waiter::Status::kWaiting);  // told, and not come yet
+  CHECK(core.TryTake(kStart) == nullptr);
+  CHECK(core.MayBarge());
+  for (int i = 0; i < 100; ++i) {
+    slot = core.TryBarge(kStart + 1ms - 1ns);
+    REQUIRE(slot != nullptr);
+    core.Return(*slot, kStart + 1ms - 1ns);
+  }
+  for (int i = 0; i < kOvertakesMost; ++i) {
+    slot = core.TryBarge(kStart + 1ms);
+    REQUIRE(slot != nullptr);
+    if (i < kOvertakesMost - 1) core.Return(*slot, kStart + 1ms);
+  }
+  CHECK(core.TryBarge(kStart + 1ms) == nullptr);
+  Sleeper next;
+  SUBCASE("it is handed what comes back") {
+    core.Enqueue(next, kStart + 1ms);  // as whoever may not overtake does
+    core.Return(*slot, kStart + 1ms);
+    CHECK(oldest.State() == Waiter::Status::kDelivered);
+    CHECK(&oldest.Given() == slot);
+    // The next one is in its own first millisecond.
+    CHECK(core.TryBarge(kStart + 1ms + 1us) == nullptr);  // nothing is idle
+    core.Return(*slot, kStart + 2ms - 1ns);
+    CHECK(next.State() == Waiter::Status::kWaiting);
+    slot = core.TryBarge(kStart + 2ms - 1ns);
+    REQUIRE(slot != nullptr);
+    // Too late: whoever waits for longer than that is handed it, without a new allowance.
+    Sleeper third;
+    core.Enqueue(third, kStart + 2ms - 1ns);
+    for (int i = 0; i < kOvertakesMost; ++i) {
+      core.Return(*slot, kStart + 4ms);
+      slot = core.TryBarge(kStart + 4ms);
+      REQUIRE(slot != nullptr);
+    }
+    Sleeper fourth;
+    core.Enqueue(fourth, kStart + 4ms);
+    for (Sleeper* sleeper : {&next, &third}) {
+      CHECK(core.TryBarge(kStart + 4ms) == nullptr);
+      core.Return(*slot, kStart + 4ms);
+      REQUIRE(sleeper->State() == Waiter::Status::kDelivered);
+    }
+    core.Remove(fourth, kStart + 4ms);
+    CHECK(core.Totals().overtakes == 100 + 16 + 1 + 16);
+  }
+  SUBCASE("it comes and looks") {
+    core.Return(*slot, kStart + 1ms);
+    CHECK(core.TryQueued(oldest, kStart + 1ms));
+    CHECK(oldest.State() == Waiter::Status::kDelivered);
+    CHECK(core.Totals().overtakes == 116);
+  }
+  SUBCASE("it leaves, and the next one is told") {
+    core.Enqueue(next, kStart + 1ms);
+    CHECK(core.Remove(oldest, kStart + 1ms));
+    core.Return(*slot, kStart + 1ms);
+    CHECK(core.TryQueued(next, kStart + 1ms));
+    CHECK(next.State() == Waiter::Status::kDelivered);
+  }
+  CHECK(core.Totals().overtaken_most <= 16);
+}
+
+TEST_CASE("pool core: bounded, only the one that was told may come out of the queue's order") {
+  Core core(Limits{.max = 1, .fairness = Fairness::kBounded}, 1, Sharing::kThreads);
+  REQUIRE(core.Adopt(Make(), kStart));
+  Slot* slot = core.TryTake(kStart);
+  Sleeper first;
+  Sleeper second;
+  core.Enqueue(first, kStart);
+  core.Enqueue(second, kStart);
+  core.Return(*slot, kStart);
+  CHECK(!core.TryQueued(second, kStart));  // woken for no reason
+  CHECK(core.Remove(first, kStart));       // told, and gone
+  CHECK(core.TryQueued(second, kStart));
 }
 
 TEST_CASE("pool core: the queue has a bound") {
