@@ -5,6 +5,7 @@
 #include <array>
 
 #include "libperf/backends/delay_model.hpp"
+#include "libperf/backends/redis.hpp"
 #include "libperf/backends/tls_files.hpp"
 #include "libperf/base/text.hpp"
 #include "libperf/base/url.hpp"
@@ -23,9 +24,10 @@ constexpr std::array<std::string_view, 3> kClients{"auto", "native", "curl"};
 constexpr std::array<std::string_view, 3> kVersions{"auto", "1.1", "2"};
 constexpr std::array<std::string_view, 4> kTopologies{"single", "primary+replica", "sentinel",
                                                       "cluster"};
+constexpr std::array<std::string_view, 3> kResets{"none", "rollback", "discard"};
 constexpr std::array<std::string_view, 6> kProxySchemes{"http",    "https",  "socks4",
                                                         "socks4a", "socks5", "socks5h"};
-constexpr std::array<std::string_view, 7> kHttpKeys{"client", "http_version", "headers",    "tls",
+constexpr std::array<std::string_view, 6> kHttpKeys{"client", "http_version", "headers",
                                                     "proxy",  "speech",       "traceparent"};
 constexpr double kFastestPace = 1000;
 
@@ -61,8 +63,7 @@ class TargetParser {
     const Node* url = reader_.Require("url");
     if (!kind) {
       for (const std::string_view key : kHttpKeys) reader_.Get(key);
-      reader_.Get("prepared");
-      reader_.Get("topology");
+      for (const std::string_view key : {"prepared", "tls", "topology"}) reader_.Get(key);
       reader_.Finish();
       return;
     }
@@ -71,7 +72,13 @@ class TargetParser {
     Only("prepared", TargetKind::kPostgres);
     spec_.prepared = reader_.Bool("prepared").value_or(true);
     for (const std::string_view key : kHttpKeys) Only(key, TargetKind::kHttp);
+    if (spec_.kind == TargetKind::kPostgres && reader_.Has("tls")) {
+      reader_.Error("tls",
+                    "TLS to postgres is libpq's: sslmode, sslrootcert, sslcert and sslkey in "
+                    "the url");
+    }
     if (spec_.kind == TargetKind::kHttp) Http(url);
+    if (spec_.kind == TargetKind::kRedis) RedisTls(url);
     reader_.Finish();
   }
 
@@ -114,6 +121,18 @@ class TargetParser {
         pool.Duration("acquire_timeout", {1ms, kLongestWait}).value_or(spec_.pool.acquire_timeout);
     spec_.pool.idle_timeout =
         pool.Duration("idle_timeout", {1ms, kLongestRun}).value_or(spec_.pool.idle_timeout);
+    for (const std::string_view key : {"reset", "init"}) {
+      if (spec_.kind == TargetKind::kPostgres || !pool.Has(key)) continue;
+      pool.Error(
+          key, fmt::format("'{}' is for postgres targets; this one is {}", key, Name(spec_.kind)));
+    }
+    if (const auto reset = pool.Enum("reset", kResets)) {
+      spec_.pool.reset = static_cast<backends::PostgresReset>(*reset);
+    }
+    for (const Node& item : pool.Items("init")) {
+      const auto text = ConstantText(context_, item, "an init statement");
+      if (text) spec_.pool.init.push_back(*text);
+    }
     pool.Finish();
   }
 
@@ -139,17 +158,18 @@ class TargetParser {
     }
   }
 
-  static std::vector<std::string> RedisHosts(const std::string& text) {
-    const Url url = Url::Parse(text);
-    if (url.scheme == "unix") {
-      if (url.path.empty()) throw ConfigError("expected unix:///path/of/the/socket");
-      return {};
-    }
-    if (url.scheme != "redis" && url.scheme != "rediss") {
+  std::vector<std::string> RedisHosts(const std::string& text) {
+    const std::string scheme = ToLower(text.substr(0, text.find("://")));
+    if (!scheme.starts_with("redis") && !scheme.starts_with("unix:") && scheme != "unix") {
       throw ConfigError("a redis target needs redis://…, rediss://…, unix:///…, or \"private\"");
     }
-    if (url.host.empty()) throw ConfigError("the URL names no host");
-    return {url.host};
+    const backends::RedisConfig config = backends::ParseRedisUrl(text);
+    spec_.allow = context_.scenario.allow;
+    if (config.url.scheme == "unix") return {};
+    std::vector<std::string> hosts;
+    for (const backends::RedisHost& host : config.hosts) hosts.push_back(host.host);
+    if (hosts.empty()) hosts.push_back(config.url.host);
+    return hosts;
   }
 
   std::vector<std::string> HttpHosts(const std::string& text) {
@@ -183,7 +203,7 @@ class TargetParser {
     }
     spec_.traceparent = reader_.Bool("traceparent").value_or(false);
     Headers();
-    Tls();
+    Tls({http.ca_file, http.cert_file, http.key_file, http.verify});
     Proxy();
     Speech(url);
     if (http.client != backends::HttpClient::kNative) return;
@@ -205,7 +225,25 @@ class TargetParser {
     }
   }
 
-  void Tls() {
+  void RedisTls(const Node* url) {
+    if (!reader_.Has("tls")) return;
+    backends::RedisTls& files = spec_.redis_tls;
+    Tls({files.ca_file, files.cert_file, files.key_file, files.verify});
+    const bool used = spec_.url.starts_with("rediss");
+    // A URL from the environment may be another one next time.
+    if (url && !used && !spec_.url.empty() && !url->Tainted()) {
+      reader_.Error("tls", "'tls' needs a url with rediss://");
+    }
+  }
+
+  struct TlsPlaces {
+    std::string& ca_file;
+    std::string& cert_file;
+    std::string& key_file;
+    bool& verify;
+  };
+
+  void Tls(const TlsPlaces& to) {
     MapReader tls = reader_.Child("tls");
     const auto file = [&](std::string_view key, std::string& path) -> const Node* {
       const Node* node = tls.Get(key);
@@ -218,20 +256,19 @@ class TargetParser {
       if (!fault.empty()) context_.Error(node, fault);
       return fault.empty();
     };
-    backends::HttpConfig& http = spec_.http;
-    if (const Node* ca = file("ca", http.ca_file)) {
-      report(*ca, backends::CertificateFault(http.ca_file));
+    if (const Node* ca = file("ca", to.ca_file)) {
+      report(*ca, backends::CertificateFault(to.ca_file));
     }
-    const Node* cert = file("cert", http.cert_file);
-    const bool good = cert && report(*cert, backends::CertificateFault(http.cert_file));
-    const Node* key = file("key", http.key_file);
+    const Node* cert = file("cert", to.cert_file);
+    const bool good = cert && report(*cert, backends::CertificateFault(to.cert_file));
+    const Node* key = file("key", to.key_file);
     // A key that is not named stands beside the certificate.
     const bool apart = tls.Has("key");
     if (good && (key || !apart)) {
       report(apart ? *key : *cert,
-             backends::KeyFault(apart ? http.key_file : http.cert_file, http.cert_file));
+             backends::KeyFault(apart ? to.key_file : to.cert_file, to.cert_file));
     }
-    spec_.http.verify = tls.Bool("verify").value_or(true);
+    to.verify = tls.Bool("verify").value_or(true);
     if (tls.Has("key") && !tls.Has("cert")) tls.Error("key", "a key needs its `cert`");
     tls.Finish();
   }

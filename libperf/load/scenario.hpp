@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "libperf/backends/http.hpp"
+#include "libperf/backends/postgres.hpp"
+#include "libperf/backends/redis.hpp"
 #include "libperf/backends/topology.hpp"
 #include "libperf/base/clock.hpp"
 #include "libperf/base/export.hpp"
@@ -32,6 +34,9 @@ struct PoolSpec {
   std::size_t max = 10;
   Duration acquire_timeout = std::chrono::seconds(5);
   Duration idle_timeout = std::chrono::minutes(10);
+  // Kind postgres:
+  backends::PostgresReset reset = backends::PostgresReset::kRollback;
+  std::vector<std::string> init;
 };
 
 struct TargetSpec {
@@ -41,9 +46,11 @@ struct TargetSpec {
   bool is_private = false;
   backends::Topology topology = backends::Topology::kSingle;  // of private servers
   std::string host;  // for the allow rule: empty for unix sockets and private servers
+  std::set<std::string> allow;  // kind redis: whom Sentinels and nodes may name, in lower case
   PoolSpec pool;
   Duration timeout = std::chrono::seconds(10);  // of one request
   Duration connect_timeout = std::chrono::seconds(3);
+  backends::RedisTls redis_tls;
   backends::HttpConfig http;  // kind http; `base` is filled in at start for private ones
   bool traceparent = false;   // W3C trace context header on each request
   bool prepared = true;       // kind postgres

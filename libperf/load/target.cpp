@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "libperf/base/text.hpp"
+#include "libperf/base/url.hpp"
+
 namespace perf::load {
 namespace {
 
@@ -28,21 +31,31 @@ TargetRuntime::TargetRuntime(backends::EventLoop& loop, const TargetSpec& spec,
                              const std::string& url, std::size_t loop_index, std::size_t loops,
                              std::uint64_t seed, std::uint16_t via_port)
     : spec_(spec) {
-  MakeConnector(loop, url, via_port);
   backends::ConnectionPool::Options options;
   options.name = spec.name;
   options.limits.min = Share(spec.pool.min, loop_index, loops);
   options.limits.max = std::max<std::size_t>(1, Share(spec.pool.max, loop_index, loops));
+  MakeConnector(loop, url, via_port, options.limits.max);
+  if (redis_ && backends::ParseRedisUrl(url).layout != backends::RedisLayout::kSingle) {
+    // Another server may take over at any moment.
+    options.limits.backoff_most = std::chrono::milliseconds(250);
+  }
   options.limits.max_dials = options.limits.max;
   options.limits.idle_timeout = spec.pool.idle_timeout;
   options.acquire_timeout = spec.pool.acquire_timeout;
   options.connect_timeout = spec.connect_timeout;
   options.seed = seed;
+  if (postgres_ && spec.pool.reset != backends::PostgresReset::kNone) {
+    options.reset = backends::ResetPostgres;
+  }
   pool_ = std::make_unique<backends::ConnectionPool>(loop, std::move(options), MakeDial());
+  const auto invalidate = [this] { pool_->Invalidate(); };
+  if (postgres_) postgres_->OnStale(invalidate);
+  if (redis_) redis_->OnStale(invalidate);
 }
 
 void TargetRuntime::MakeConnector(backends::EventLoop& loop, const std::string& url,
-                                  std::uint16_t via_port) {
+                                  std::uint16_t via_port, std::size_t most) {
   switch (spec_.kind) {
     case TargetKind::kHttp: {
       backends::HttpConfig config = spec_.http;
@@ -55,14 +68,21 @@ void TargetRuntime::MakeConnector(backends::EventLoop& loop, const std::string& 
       backends::PostgresConfig config;
       config.conninfo = url;
       config.prepared = spec_.prepared;
+      config.reset = spec_.pool.reset;
+      config.init = spec_.pool.init;
       config.via_port = via_port;
       postgres_ = backends::MakePostgresConnector(loop, std::move(config));
       break;
     }
     case TargetKind::kRedis: {
-      backends::RedisConfig config;
-      config.url = Url::Parse(url);
+      backends::RedisConfig config = backends::ParseRedisUrl(url);
+      config.tls = spec_.redis_tls;
       config.via_port = via_port;
+      config.node_connections = most;
+      config.connect_timeout = spec_.connect_timeout;
+      config.may_dial = [this](std::string_view host) {
+        return IsLoopback(host) || spec_.allow.contains(ToLower(host));
+      };
       redis_ = backends::MakeRedisConnector(loop, std::move(config));
       break;
     }
