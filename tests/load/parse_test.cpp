@@ -102,6 +102,9 @@ TEST_CASE("parse: every bad file is refused with all of its errors, each at its 
     const auto expected = ExpectedErrors(file);
     REQUIRE(!expected.empty());
     const auto found = Errors(File(file));
+    std::string all;
+    for (const std::string& error : found) all += error + "\n";
+    CAPTURE(all);
     REQUIRE(found.size() == expected.size());
     for (std::size_t i = 0; i < found.size(); ++i) {
       // "…" stands for what the YAML library says in its own words.
@@ -147,7 +150,7 @@ TEST_CASE("parse: errors never show a secret") {
 
 TEST_CASE("parse: targets as the design's example has them") {
   const Scenario scenario = ParseScenario(File(kData + "good/everything.yaml"));
-  REQUIRE(scenario.targets.size() == 7);
+  REQUIRE(scenario.targets.size() == 8);
   const TargetSpec& db = scenario.targets[0];
   CHECK(db.kind == TargetKind::kPostgres);
   CHECK(db.host == "db.example.com");
@@ -158,7 +161,10 @@ TEST_CASE("parse: targets as the design's example has them") {
   CHECK(db.timeout == 3s);
   CHECK(db.connect_timeout == 1s);
   CHECK_FALSE(db.prepared);
+  CHECK(db.pool.reset == backends::PostgresReset::kRollback);
   CHECK(scenario.targets[1].host.empty());
+  CHECK(scenario.targets[1].pool.reset == backends::PostgresReset::kDiscard);
+  CHECK(scenario.targets[1].pool.init == std::vector<std::string>{"set work_mem = '5MB'"});
   CHECK(scenario.targets[2].host == "127.0.0.1");
   CHECK(scenario.targets[3].host.empty());
   const TargetSpec& speech = scenario.targets[4];
@@ -177,6 +183,7 @@ TEST_CASE("parse: targets as the design's example has them") {
   REQUIRE(secure.http.headers.size() == 1);
   CHECK(secure.http.headers[0] == backends::HttpHeader{"X-Run", "run-100"});
   CHECK(scenario.targets[6].http.unix_socket == "/run/app.sock");
+  CHECK_FALSE(scenario.targets[7].redis_tls.verify);
 }
 
 TEST_CASE("parse: setup takes variables, files stay as they are") {

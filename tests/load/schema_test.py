@@ -103,6 +103,7 @@ BAD = [
     (["targets", "api", "pool"], {"max": 0}),
     (["targets", "api", "pool"], {"max": 10001}),
     (["targets", "api", "tls"], {"key": "k.pem"}),
+    (["targets", "api", "pool"], {"reset": "discard"}),
     (["targets", "a b"], {"kind": "http", "url": "private"}),
     (["vars"], {"a": {"b": 1}}),
     (["vars"], {"a-b": 1}),
