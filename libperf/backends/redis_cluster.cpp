@@ -171,7 +171,8 @@ Task<bool> ClusterConnection::FollowOrWait(RedisReply& reply, Journey& journey) 
     Failure refresh;
     co_await state_->Refresh(refresh, journey.deadline);
     if (refresh) {
-      usable_ = false;  // the next dial finds out when the cluster is back
+      // The next dial finds out when the cluster is back.
+      if (!state_->Known()) usable_ = false;
       reply.failure = std::move(refresh);
       co_return false;
     }

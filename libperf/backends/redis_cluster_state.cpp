@@ -14,6 +14,7 @@ namespace {
 
 constexpr Duration kOneNode = std::chrono::milliseconds(500);
 constexpr Duration kRefreshPause = std::chrono::milliseconds(500);
+constexpr Duration kLook = std::chrono::milliseconds(1);
 constexpr std::size_t kMostNodes = 2'000;
 constexpr std::size_t kMostAsked = 16;
 
@@ -171,32 +172,40 @@ Task<void> RedisClusterState::AskNodes(Failure& failure, Deadline deadline) {
                      500)};
 }
 
-Task<void> RedisClusterState::Refresh(Failure& failure, Deadline deadline) {
-  if (refreshing_) {
-    Join join{*this};
-    co_await join;
-    failure = refresh_failure_;
-    co_return;
-  }
-  refreshing_ = true;
-  ++turn_;
-  co_await AskNodes(failure, deadline);
-  refreshing_ = false;
-  refreshed_ = Clock::now();
-  refresh_failure_ = failure;
-  known_ = !failure;
-  for (const std::coroutine_handle<> waiter : std::exchange(joined_, {})) loop_.Schedule(waiter);
+Task<void> RedisClusterState::RunRefresh(std::shared_ptr<RedisClusterState> state) {
+  RedisClusterState& self = *state;
+  ++self.turn_;
+  Failure failure;
+  const Deadline deadline = Deadline::After(Clock::now(), self.config_.connect_timeout);
+  co_await self.AskNodes(failure, deadline);
+  self.known_ = !failure;
+  self.refresh_failure_ = std::move(failure);
+  self.refreshed_ = Clock::now();
+  self.refreshing_ = false;
 }
 
-Task<void> RedisClusterState::RunRefresh(std::shared_ptr<RedisClusterState> state) {
-  Failure failure;
-  const Deadline deadline = Deadline::After(Clock::now(), state->config_.connect_timeout);
-  co_await state->Refresh(failure, deadline);
+void RedisClusterState::StartRefresh() {
+  refreshing_ = true;
+  loop_.Spawn(RunRefresh(shared_from_this()));
+}
+
+/// The one who waits has a deadline of its own, and must not spoil the answer for the others.
+Task<void> RedisClusterState::Refresh(Failure& failure, Deadline deadline) {
+  if (!refreshing_) StartRefresh();
+  while (refreshing_) {
+    const TimePoint now = Clock::now();
+    if (deadline.Passed(now) || loop_.Cancelled()) {
+      failure = {ErrorKind::kConnect, "no node of the cluster told its slots in time"};
+      co_return;
+    }
+    co_await loop_.SleepUntil(std::min(deadline.At(), now + kLook));
+  }
+  failure = refresh_failure_;
 }
 
 void RedisClusterState::RefreshSoon() {
   if (refreshing_ || loop_.Cancelled() || Clock::now() < refreshed_ + kRefreshPause) return;
-  loop_.Spawn(RunRefresh(shared_from_this()));
+  StartRefresh();
 }
 
 }  // namespace perf::backends

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <array>
-#include <coroutine>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -39,10 +38,10 @@ class RedisClusterState : public std::enable_shared_from_this<RedisClusterState>
   std::size_t Target(const RedisRedirect& redirect, std::size_t from);
   ConnectionPool& Pool(std::size_t node) noexcept { return *nodes_[node]->pool; }
 
-  /// Asks one node after the other for the slots; those who come meanwhile wait for the same
-  /// answer. `failure` (kConnect): no node had one.
+  /// Waits until one node after the other was asked for the slots, which happens once for all who
+  /// wait. `failure` (kConnect): no node had an answer, or none by the deadline.
   Task<void> Refresh(Failure& failure, Deadline deadline);
-  /// The same in the background, and not more often than twice a second.
+  /// The same without waiting, and not more often than twice a second.
   void RefreshSoon();
   bool Known() const noexcept { return known_; }
   EventLoop& Loop() noexcept { return loop_; }
@@ -55,13 +54,8 @@ class RedisClusterState : public std::enable_shared_from_this<RedisClusterState>
     std::string refused;  // why it may not be dialled
     std::unique_ptr<ConnectionPool> pool;
   };
-  struct Join {
-    RedisClusterState& state;
-    bool await_ready() const noexcept { return !state.refreshing_; }
-    void await_suspend(std::coroutine_handle<> handle) { state.joined_.push_back(handle); }
-    void await_resume() const noexcept {}
-  };
   static Task<void> RunRefresh(std::shared_ptr<RedisClusterState> state);
+  void StartRefresh();
   Task<Dialled<Connection>> DialNode(Node& node, Deadline deadline);
   Task<void> AskNodes(Failure& failure, Deadline deadline);
   Task<void> AskNode(const RedisDoorway& doorway, Failure& failure, Deadline deadline);
@@ -80,7 +74,6 @@ class RedisClusterState : public std::enable_shared_from_this<RedisClusterState>
   bool refreshing_ = false;
   TimePoint refreshed_{};  // when the last one ended
   Failure refresh_failure_;
-  std::vector<std::coroutine_handle<>> joined_;
   Random random_;
 };
 

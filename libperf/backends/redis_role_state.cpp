@@ -101,7 +101,10 @@ Task<std::unique_ptr<RedisSession>> RedisRoleState::Try(
   if (!session) co_return nullptr;
   RoleAnswer role;
   co_await AskRole(*session, role, deadline);
-  if (role.Fits(wanted)) co_return session;
+  if (role.Fits(wanted)) {
+    if (wanted != RedisRole::kPrimary) session->ExpectReadOnly();
+    co_return session;
+  }
   failure = {ErrorKind::kConnect,
              role.kind == RoleAnswer::Kind::kSilent
                  ? fmt::format("{} does not tell its role: {}", Describe(address), role.text)

@@ -213,6 +213,7 @@ void RedisSession::TakeError(std::string_view text) {
   if (!reply_->failure) reply_->failure = {ErrorKind::kStatus, FailureText(text)};
   if (Redirects(text)) ++reply_->redirected;
   if (!EndsSession(text) || broken_) return;
+  if (read_only_ && text.starts_with("READONLY")) return;
   broken_ = true;
   Disown();
 }

@@ -44,6 +44,8 @@ class RedisSession final : public RedisConnection, private RedisGenerations::Mem
   bool Alive() noexcept override { return Reusable() && !FdWatch::Pending(fd_.Get()); }
   /// The dial is over: what it did to the session is meant to stay.
   void Opened() noexcept { altered_ = false; }
+  /// It is meant to lead to a replica: READONLY is the borrower's mistake, not the server's.
+  void ExpectReadOnly() noexcept { read_only_ = true; }
 
  private:
   struct Wait {
@@ -80,6 +82,7 @@ class RedisSession final : public RedisConnection, private RedisGenerations::Mem
   bool unsent_ = false;  // something waits in the stream for the socket
   bool broken_ = false;
   bool altered_ = false;  // by a command such as SELECT
+  bool read_only_ = false;
 };
 
 /// One server and the way in.

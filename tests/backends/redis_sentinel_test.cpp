@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <string>
 #include <thread>
@@ -149,6 +150,9 @@ Task<void> Roles(PooledRedis& bench, std::vector<std::int64_t> ports) {
   co_await bench.Ask(write, reply);
   CHECK(reply.failure.kind == ErrorKind::kStatus);
   CHECK(reply.failure.text.starts_with("READONLY"));
+  // Which is no reason to leave a replica.
+  CHECK(bench.pool->Core().Now().idle == 1);
+  CHECK(bench.pool->Core().Totals().discarded == 0);
 }
 
 Task<void> DialSays(EventLoop& loop, std::string url, std::string needle) {
@@ -194,6 +198,39 @@ TEST_CASE("redis sentinel: replicas on request; a Sentinel that is gone is passe
     CHECK(found == wanted);
   };
   RunOn(bench.loop, leads_home(bench, port(0)));
+}
+
+Task<void> Demote(PooledRedis& bench) {
+  std::array<ConnectionPool::Acquired, 3> borrowed;
+  for (auto& acquired : borrowed) {
+    acquired = co_await bench.pool->Borrow(Clock::now());
+    REQUIRE_FALSE(acquired.failure);
+  }
+  for (auto& acquired : borrowed) acquired.loan.Return();
+  CHECK(bench.pool->Core().Now().idle == 3);
+  RedisReply reply;
+  const RedisCommand demote =
+      Command({"REPLICAOF", "127.0.0.1", std::to_string(test::ClosedPort())});
+  const RedisCommand write = Command({"SET", "k", "v"});
+  const RedisCommand promote = Command({"REPLICAOF", "NO", "ONE"});
+  co_await bench.Ask(demote, reply);
+  CHECK(reply.failure.text == "");
+  co_await bench.Ask(write, reply);
+  CHECK(reply.failure.text.starts_with("READONLY"));
+  CHECK(co_await bench.Await([&] { return bench.pool->Core().Now().idle == 0; }));
+  CHECK(bench.pool->Core().Totals().discarded == 1);
+  CHECK(bench.pool->Core().Totals().invalidated == 2);
+  co_await bench.Ask(promote, reply);
+  CHECK(reply.failure.text == "");
+  co_await bench.Ask(write, reply);
+  CHECK(reply.failure.text == "");
+}
+
+TEST_CASE("redis: a server that was demoted loses all of the pool's connections") {
+  auto servers = test::StartRedis(Topology::kSingle);
+  if (!servers) return;
+  PooledRedis bench(servers->Url("kv"), 3);
+  RunOn(bench.loop, Demote(bench));
 }
 
 Task<void> FollowRole(PooledRedis& bench, PrivateServers& servers) {
