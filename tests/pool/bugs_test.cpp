@@ -102,13 +102,13 @@ TEST_CASE("pool bug 4: the place of a broken connection is used for those who wa
 
 TEST_CASE(
     "pool bug 5: nobody is overtaken, and a hundred workers on ten connections never starve") {
-  for (std::uint64_t seed = 1, last = Seeds(20); seed <= last; ++seed) {
+  for (std::uint64_t seed = 1, last = Seeds(100); seed <= last; ++seed) {
     CAPTURE(seed);
     VirtualTime time(seed);
     VirtualPool pool(time, Limits{.min = 10, .max = 10}, seed);
     pool.StartDials();
     std::function<void()> work = [&] {
-      if (time.now < kStart + 60s) pool.Borrow(200ms, 10s);
+      if (time.now < kStart + 10s) pool.Borrow(200ms, 10s);
     };
     for (int worker = 0; worker < 100; ++worker) work();
     // Whoever is done comes again at once, in competition with those who wait.
@@ -219,7 +219,7 @@ TEST_CASE(
 }
 
 TEST_CASE("pool bug 12: no herd dials a server that comes back, nor one whose connections age") {
-  for (std::uint64_t seed = 1, last = Seeds(20); seed <= last; ++seed) {
+  for (std::uint64_t seed = 1, last = Seeds(100); seed <= last; ++seed) {
     CAPTURE(seed);
     VirtualTime time(seed);
     VirtualPool pool(
@@ -230,9 +230,9 @@ TEST_CASE("pool bug 12: no herd dials a server that comes back, nor one whose co
     pool.StartDials();
     time.Run(kStart + 10s, look);
     REQUIRE(pool.core.Now().idle == 64);
-    std::vector<std::uint64_t> aged;  // each second
-    for (int second = 0; second < 2500; ++second) {
-      time.After(second * 1s, [&] {
+    std::vector<std::uint64_t> aged;  // each ten seconds
+    for (int turn = 0; turn < 250; ++turn) {
+      time.After(turn * 10s, [&] {
         pool.core.Reap(time.now);
         aged.push_back(pool.core.Totals().aged);
         pool.StartDials();
@@ -240,7 +240,7 @@ TEST_CASE("pool bug 12: no herd dials a server that comes back, nor one whose co
     }
     time.Run(kStart + 2500s, look);
     REQUIRE(aged.back() > 64);
-    for (std::size_t i = 10; i < aged.size(); ++i) CHECK(aged[i] - aged[i - 10] <= 64 * 15 / 100);
+    for (std::size_t i = 1; i < aged.size(); ++i) CHECK(aged[i] - aged[i - 1] <= 64 * 15 / 100);
     // A restart: all are gone at once.
     pool.core.Invalidate(time.now);
     pool.up = false;

@@ -2,6 +2,7 @@
 // Threads against one core: what no virtual time can show. Meant to be run under TSan, too.
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <atomic>
 #include <string>
 #include <thread>
@@ -17,6 +18,9 @@ using namespace std::chrono_literals;
 using namespace test;
 
 namespace {
+
+/// A thousand are enough under a tool that is a hundred times slower.
+int Rounds() { return static_cast<int>(std::min<std::uint64_t>(Seeds(300), 1000)); }
 
 BlockingPool::Options Named(Limits limits) {
   BlockingPool::Options options;
@@ -45,7 +49,7 @@ void Together(int threads, const std::function<void(int)>& body) {
 }  // namespace
 
 TEST_CASE("pool stress: each connection has one borrower, everyone is served, all comes back") {
-  const int rounds = static_cast<int>(Seeds(300)) * 10;
+  const int rounds = Rounds() * 10;
   for (const Fairness fairness : {Fairness::kStrict, Fairness::kBounded}) {
     for (const int threads : {2, 4, 8}) {
       CAPTURE(threads);
@@ -87,7 +91,7 @@ TEST_CASE("pool stress: each connection has one borrower, everyone is served, al
 
 TEST_CASE(
     "pool stress: time-outs about as long as the waits lose neither connections nor wake-ups") {
-  const int rounds = static_cast<int>(Seeds(300));
+  const int rounds = Rounds();
   for (const Fairness fairness : {Fairness::kStrict, Fairness::kBounded}) {
     std::atomic<int> living{0};
     std::atomic<int> served{0};
@@ -122,7 +126,7 @@ TEST_CASE(
 
 TEST_CASE("pool bug 3: a return between the look for an idle one and the queue is not missed") {
   // One connection and two threads that never hold it: any lost wake-up stops the test.
-  const int rounds = static_cast<int>(Seeds(300)) * 100;
+  const int rounds = Rounds() * 100;
   for (const Fairness fairness : {Fairness::kStrict, Fairness::kBounded}) {
     std::atomic<int> living{0};
     BlockingPool pool(Named({.max = 1, .fairness = fairness}),
@@ -173,7 +177,7 @@ TEST_CASE("pool bug 8: those who wait sleep") {
 }
 
 TEST_CASE("pool stress: pause, resize, invalidation and upkeep in the middle of it all") {
-  const int rounds = static_cast<int>(Seeds(300)) / 10 + 1;
+  const int rounds = Rounds() / 10 + 1;
   std::atomic<int> living{0};
   {
     BlockingPool pool(Named({.min = 1,

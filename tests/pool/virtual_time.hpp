@@ -92,6 +92,7 @@ class VirtualPool {
       pool->StartDials();
     }
     void Finish(End how, perf::pool::Cause why) {
+      CHECK(end == End::kNone);  // each acquire ends once
       end = how;
       cause = why;
       ended = pool->time.now;
