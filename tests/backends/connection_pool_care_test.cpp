@@ -272,7 +272,9 @@ TEST_CASE("connection pool: a burst of short queries dials hardly any, one of lo
       for (int i = 0; i < 50; ++i) t.loop.Spawn(QueryOnce(t, pool, slow ? 1000ms : 1ms, done));
       while (done < 50) co_await t.loop.SleepUntil(Clock::now() + 1ms);
       // Generous: a machine that stands still for a moment may start one or the other dial.
-      slow ? CHECK(t.dials == 50) : CHECK(t.dials <= 25);
+      const int most = slow ? 50 : 25;
+      CHECK(t.dials <= most);
+      if (slow) CHECK(t.dials == 50);
     }(target, tested, is_long));
   }
 }
