@@ -20,19 +20,29 @@ struct FreeTls {
   void operator()(SSL* session) const noexcept { SSL_free(session); }
 };
 
-/// libpq drops its TLS session with the reason why it refused the certificate; a reference of our
-/// own outlives that.
+/// libpq drops its TLS session together with the reason why it refused the certificate; a reference
+/// of our own outlives that. It is taken when the session is made, for all may be over, from there
+/// to its end, within one call of libpq.
 class TlsWitness {
  public:
-  void Look(PGconn* connection) {
-    auto* const session = static_cast<SSL*>(PQsslStruct(connection, "OpenSSL"));
-    if (session == nullptr || session == kept_.get()) return;
-    SSL_up_ref(session);
-    kept_.reset(session);
+  /// PQconnectPoll, with this one looking on.
+  PostgresPollingStatusType Poll(PGconn* connection) {
+    static const int index = SSL_get_ex_new_index(0, nullptr, &OnNew, nullptr, nullptr);
+    static_cast<void>(index);
+    looking_ = this;
+    const auto state = PQconnectPoll(connection);
+    looking_ = nullptr;
+    return state;
   }
   const SSL* Get() const noexcept { return kept_.get(); }
 
  private:
+  static void OnNew(void* session, void*, CRYPTO_EX_DATA*, int, long, void*) {
+    if (looking_ == nullptr) return;
+    SSL_up_ref(static_cast<SSL*>(session));
+    looking_->kept_.reset(static_cast<SSL*>(session));
+  }
+  static inline thread_local TlsWitness* looking_ = nullptr;
   std::unique_ptr<SSL, FreeTls> kept_;
 };
 
@@ -95,8 +105,7 @@ Task<void> PgSession::Handshake(Failure& failure, Deadline deadline) {
       failure = {ErrorKind::kConnect, TimeoutText(loop_, "connecting")};
       co_return;
     }
-    tls.Look(connection);
-    state = PQconnectPoll(connection);
+    state = tls.Poll(connection);
   }
   alarm_.Disarm();
   connecting_ = false;
