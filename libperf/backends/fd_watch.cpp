@@ -25,10 +25,7 @@ bool FdWatch::Pending(int fd) noexcept {
 }
 
 FdWatch::FdWatch(EventLoop& loop, Callback on_readable, Callback on_writable, void* self)
-    : poller_(loop.Sockets()),
-      on_readable_(on_readable),
-      on_writable_(on_writable),
-      self_(self) {}
+    : poller_(loop.Sockets()), on_readable_(on_readable), on_writable_(on_writable), self_(self) {}
 
 FdWatch::~FdWatch() { Release(); }
 

@@ -45,7 +45,7 @@ struct TargetSpec {
   std::string url;  // as resolved, with its secret; "private" where `is_private`
   bool is_private = false;
   backends::Topology topology = backends::Topology::kSingle;  // of private servers
-  std::string host;  // for the allow rule: empty for unix sockets and private servers
+  std::string host;             // for the allow rule: empty for unix sockets and private servers
   std::set<std::string> allow;  // kind redis: whom Sentinels and nodes may name, in lower case
   PoolSpec pool;
   Duration timeout = std::chrono::seconds(10);  // of one request

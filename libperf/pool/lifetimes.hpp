@@ -17,8 +17,8 @@ namespace perf::pool {
 class PERF_EXPORT Lifetimes {
  public:
   explicit Lifetimes(std::uint64_t seed) noexcept : random_(seed) {}
-  /// Between `now + most * (1 - jitter)` and `now + most`; jitter is clamped to [0, 1]. `planned` is
-  /// sorted in place.
+  /// Between `now + most * (1 - jitter)` and `now + most`; jitter is clamped to [0, 1]. `planned`
+  /// is sorted in place.
   TimePoint Next(Duration most, double jitter, TimePoint now, std::vector<TimePoint>& planned);
 
  private:
