@@ -86,7 +86,6 @@ BlockingPool::~BlockingPool() {
 
 BlockingPool::Lent BlockingPool::Acquire(Deadline deadline, Core::Where where) {
   BlockingState& state = *state_;
-  Keep(state);
   Slot* slot = state.core.MayBarge() ? state.core.TryBarge(QuickNow(), where)
                                      : state.core.TryTake(CoarseNow(), where);
   if (slot != nullptr) return Lent{BlockingLoan(state, *slot), {}};

@@ -115,7 +115,7 @@ void BlockingState::GiveBack(Slot& slot) noexcept {
     core.MarkBusy(slot);
     if (!options.reset(slot.Get())) slot.MarkBroken();
   }
-  const Core::Quickly quickly = core.ReturnQuickly(slot, CoarseNow());
+  const Core::Quickly quickly = core.ReturnQuickly(slot, TimePoint{});
   if (quickly == Core::Quickly::kDone) return;
   const TimePoint now = QuickNow();
   quickly == Core::Quickly::kAttend ? core.Attend(now) : core.Return(slot, now);

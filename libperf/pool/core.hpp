@@ -72,7 +72,8 @@ class PERF_EXPORT Core {
   void Forward(Slot& slot, TimePoint now);
   enum class Quickly : std::uint8_t { kDone, kAttend, kNotYet };
   /// Return for hot paths that do not read the exact time: kAttend: call Attend; kNotYet: call
-  /// Return; kDone: it was enough.
+  /// Return; kDone: it was enough. TimePoint{} (kThreads): not known at all; then the next Reap
+  /// says since when it is idle.
   Quickly ReturnQuickly(Slot& slot, TimePoint now);
   /// Gives what lies idle to those who wait.
   void Attend(TimePoint now);

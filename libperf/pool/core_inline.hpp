@@ -45,7 +45,13 @@ inline void Core::Lend(Slot& slot, TimePoint now, Where where) noexcept {
   Slot::Store(slot.borrowed_at_, now);
   slot.where_.store(where, std::memory_order_relaxed);
   Slot::Add(slot.acquired_);
-  if (Shared()) return;
+  if (Shared()) {
+    // A return that does not know the time leaves this as it is: then one that was held for
+    // longer than validate_after is looked at although it was not idle for so long.
+    Slot::Store(slot.check_at_,
+                std::min(Saturated(now, validate_after_), Slot::Load(slot.dies_at_)));
+    return;
+  }
   const std::size_t in_use = in_use_.load(std::memory_order_relaxed);
   if (in_use > most_in_use_.load(std::memory_order_relaxed)) {
     most_in_use_.store(in_use, std::memory_order_relaxed);
@@ -65,6 +71,11 @@ inline Slot* Core::TakeIdle(TimePoint now, Where where, std::uint64_t word) {
 }
 
 inline void Core::Stamp(Slot& slot, TimePoint now) noexcept {
+  if (now == TimePoint{}) {
+    Slot::Store(slot.idle_since_, now);
+    Slot::Store(slot.touched_at_, now);
+    return;
+  }
   if (!slot.pinging_) Slot::Store(slot.idle_since_, now);
   Slot::Store(slot.touched_at_, now);
   Slot::Store(slot.check_at_, std::min(Saturated(now, validate_after_), Slot::Load(slot.dies_at_)));

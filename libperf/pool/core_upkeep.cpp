@@ -36,6 +36,11 @@ void Core::Reap(TimePoint now) {
         limits.adaptive ? std::min<Duration>(limits.idle_timeout, kPeakTurn) : limits.idle_timeout;
     leak_after = limits.leak_after;
   }
+  table_.ForEach([&](Slot& slot) {
+    if (slot.state_.load(std::memory_order_relaxed) != SlotState::kIdle) return;
+    if (Slot::Load(slot.idle_since_) == TimePoint{}) Slot::Store(slot.idle_since_, now);
+    if (Slot::Load(slot.touched_at_) == TimePoint{}) Slot::Store(slot.touched_at_, now);
+  });
   ReapAged(now);
   if (timeout > Duration::zero()) ReapIdle(now, timeout, keep);
   if (leak_after > Duration::zero()) FindLeaks(now, leak_after);
@@ -59,13 +64,15 @@ void Core::ReapIdle(TimePoint now, Duration timeout, std::size_t keep) {
     Slot* oldest = nullptr;
     table_.ForEach([&](Slot& slot) {
       if (slot.state_.load(std::memory_order_relaxed) == SlotState::kIdle &&
+          Slot::Load(slot.idle_since_) != TimePoint{} &&
           (oldest == nullptr || Slot::Load(slot.idle_since_) < Slot::Load(oldest->idle_since_))) {
         oldest = &slot;
       }
     });
     if (oldest == nullptr || now - Slot::Load(oldest->idle_since_) < timeout) return;
     if (!ClaimForPool(*oldest)) continue;
-    if (now - Slot::Load(oldest->idle_since_) >= timeout) {
+    const TimePoint since = Slot::Load(oldest->idle_since_);
+    if (since != TimePoint{} && now - since >= timeout) {
       Bury(*oldest, &Statistics::expired);
     } else {
       LeaveIdle(*oldest, now);  // it was used in between
@@ -131,7 +138,8 @@ Slot* Core::TakeForPing(TimePoint now) {
   const Duration keepalive = Bounds().keepalive;
   if (keepalive <= Duration::zero()) return nullptr;
   const auto due = [&](const Slot& slot) {
-    return now - Slot::Load(slot.touched_at_) >= keepalive;
+    return Slot::Load(slot.touched_at_) != TimePoint{} &&
+           now - Slot::Load(slot.touched_at_) >= keepalive;
   };
   return table_.Find([&](Slot& slot) {
     if (slot.state_.load(std::memory_order_relaxed) != SlotState::kIdle || !due(slot) ||
