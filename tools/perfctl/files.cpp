@@ -10,12 +10,12 @@
 #include <string>
 
 #include "commands.hpp"
-#include "exit_code.hpp"
 #include "libperf/base/error.hpp"
 #include "libperf/config/diagnostics.hpp"
 #include "libperf/load/parse.hpp"
 #include "libperf/load/starter.hpp"
 #include "libperf/report/output_dir.hpp"
+#include "tools/common/exit_code.hpp"
 
 namespace perf::tool {
 

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// The only file that includes CLI11: it costs seven seconds to compile.
+// Of this program only this file includes CLI11: it costs seven seconds to compile.
 #include "options.hpp"
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <memory>
 
 #include "libperf/base/error.hpp"
 #include "libperf/base/text.hpp"
-#include "libperf/load/result.hpp"
-#include "libperf/report/output_dir.hpp"
+#include "tools/common/command_line.hpp"
+#include "tools/common/program.hpp"
 
 namespace perf::tool {
 namespace {
@@ -22,9 +21,6 @@ struct Words {
   std::vector<std::string> sets;
   std::vector<std::string> headers;
   std::string seed;
-  std::string color = "auto";
-  std::string log_level = "warn";
-  std::string log_format = "text";
   std::string rate;
   std::uint64_t connections = 0;
   std::uint64_t count = 0;
@@ -146,18 +142,6 @@ CLI::App* AddSql(CLI::App& app, OneLinerCommand& one, Words& words) {
   return command;
 }
 
-std::vector<std::pair<std::string, std::string>> SplitSets(const std::vector<std::string>& sets) {
-  std::vector<std::pair<std::string, std::string>> pairs;
-  for (const std::string& set : sets) {
-    const std::size_t equal = set.find('=');
-    if (equal == std::string::npos || equal == 0) {
-      throw UsageError(fmt::format("--set {}: expected PATH=VALUE, such as vars.guests=10", set));
-    }
-    pairs.emplace_back(set.substr(0, equal), set.substr(equal + 1));
-  }
-  return pairs;
-}
-
 void SplitHeaders(const Words& words, load::OneLiner& line) {
   for (const std::string& header : words.headers) {
     const std::size_t colon = header.find(':');
@@ -169,16 +153,6 @@ void SplitHeaders(const Words& words, load::OneLiner& line) {
   }
 }
 
-std::optional<std::uint64_t> Seed(const std::string& word) {
-  if (word.empty()) return std::nullopt;
-  std::uint64_t seed = 0;
-  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), seed);
-  if (error != std::errc() || end != word.data() + word.size()) {
-    throw UsageError(fmt::format("--seed {}: expected a whole number from 0 to 2^64-1", word));
-  }
-  return seed;
-}
-
 struct Parsed {
   RunCommand run;
   OneLinerCommand http, redis, sql;
@@ -187,78 +161,14 @@ struct Parsed {
   Words words;
 };
 
-void TakeCommon(const Words& words, Options& options) {
-  options.log_level = ParseLogLevel(words.log_level);
-  options.log_format = words.log_format == "json" ? LogFormat::kJson : LogFormat::kText;
-  options.color = words.color == "always"  ? report::ColorChoice::kAlways
-                  : words.color == "never" ? report::ColorChoice::kNever
-                                           : report::ColorChoice::kAuto;
-}
-
 OneLinerCommand Finish(OneLinerCommand one, load::TargetKind kind, const Words& words) {
   one.line.kind = kind;
-  one.flags.seed = Seed(words.seed);
+  one.flags.seed = SeedOf(words.seed);
   if (!words.rate.empty()) one.line.rate = words.rate;
   if (words.connections > 0) one.line.connections = words.connections;
   if (words.count > 0) one.line.count = words.count;
   SplitHeaders(words, one.line);
   return one;
-}
-
-const std::string kHint = "\nTry 'perfctl --help' or 'man perfctl'.";
-
-/// Names the first word that nobody takes, and what was probably meant.
-std::string Unexpected(const CLI::App& app) {
-  const std::vector<std::string> left = app.remaining(true);
-  const auto option = std::find_if(left.begin(), left.end(),
-                                   [](const std::string& word) { return word.starts_with("-"); });
-  const std::string& word = option == left.end() ? left.front() : *option;
-  const auto chosen = app.get_subcommands();
-  std::vector<std::string> names;
-  std::string what = fmt::format("unexpected argument '{}'", Excerpt(word, 60));
-  if (option != left.end()) {
-    what = fmt::format("unknown option '{}'", Excerpt(word, 60));
-    for (const CLI::App* taker : {&app, chosen.empty() ? &app : chosen.front()}) {
-      for (const CLI::Option* known : taker->get_options()) {
-        for (const std::string& name : known->get_lnames()) names.push_back("--" + name);
-      }
-    }
-  } else if (chosen.empty()) {
-    what = fmt::format("unknown command '{}'", Excerpt(word, 60));
-    for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
-  }
-  const std::string name = word.substr(0, word.find('='));
-  if (name == "help" || name == "version" || name == "-v" || name == "-V") {
-    return what + (name == "help" ? "; did you mean '--help'?" : "; did you mean '--version'?");
-  }
-  if (std::find(names.begin(), names.end(), name) != names.end() && !chosen.empty()) {
-    return fmt::format("option '{0}' stands behind the command: perfctl {1} {0} …", name,
-                       chosen.front()->get_name());
-  }
-  const std::vector<std::string_view> candidates(names.begin(), names.end());
-  const std::string_view meant = Suggest(name, candidates);
-  return meant.empty() ? what : fmt::format("{}; did you mean '{}'?", what, meant);
-}
-
-/// CLI11's own handling writes to std::cout and picks its own exit codes.
-void ParseOrExplain(CLI::App& app, int argc, char** argv, Options& options) {
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForVersion&) {
-    report::WriteStdout(fmt::format("perfctl {}\n", load::Version()));
-    options.done = true;
-  } catch (const CLI::CallForHelp&) {
-    report::WriteStdout(app.help());
-    options.done = true;
-  } catch (const CLI::ExtrasError&) {
-    throw UsageError(Unexpected(app) + kHint);
-  } catch (const CLI::RequiredError& error) {
-    const bool no_command = app.get_subcommands().empty();
-    if (no_command && !app.remaining(true).empty()) throw UsageError(Unexpected(app) + kHint);
-    throw UsageError((no_command ? "a command is missing" : error.what()) + kHint);
-  } catch (const CLI::ParseError& error) {
-    throw UsageError(error.what() + kHint);
-  }
 }
 
 }  // namespace
@@ -273,12 +183,8 @@ Options ParseOptions(int argc, char** argv) {
       "73 output cannot be written, 75 run not valid, 99 threshold failed, 130 interrupted.");
   app.require_subcommand(1);
   app.fallthrough();
-  app.add_option("--color", words.color, "auto, always or never")
-      ->check(CLI::IsMember({"auto", "always", "never"}));
-  app.add_option("--log-level", words.log_level, "trace, debug, info, warn, error or off")
-      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"}));
-  app.add_option("--log-format", words.log_format, "text or json")
-      ->check(CLI::IsMember({"text", "json"}));
+  CommonFlags common;
+  common.AddTo(app);
   const CLI::App* run = AddRun(app, parsed->run, words);
   const CLI::App* http = AddHttp(app, parsed->http, words);
   const CLI::App* redis = AddRedis(app, parsed->redis, words);
@@ -297,12 +203,14 @@ Options ParseOptions(int argc, char** argv) {
   AddOverlays(*validate, words.sets, parsed->validate.profile);
 
   Options options;
-  ParseOrExplain(app, argc, argv, options);
+  options.done = !ParseCommandLine(app, argc, argv, "command");
   if (options.done) return options;
-  TakeCommon(words, options);
+  options.log_level = common.Level();
+  options.log_format = common.Format();
+  options.color = common.Color();
   if (run->parsed()) {
     parsed->run.sets = SplitSets(words.sets);
-    parsed->run.flags.seed = Seed(words.seed);
+    parsed->run.flags.seed = SeedOf(words.seed);
     options.command = parsed->run;
   } else if (http->parsed()) {
     options.command = Finish(parsed->http, load::TargetKind::kHttp, words);

@@ -2,8 +2,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <atomic>
-#include <csignal>
 #include <cstdio>
 #include <iterator>
 #include <optional>
@@ -11,40 +9,17 @@
 #include <vector>
 
 #include "commands.hpp"
-#include "exit_code.hpp"
 #include "libperf/base/error.hpp"
 #include "libperf/load/parse.hpp"
 #include "libperf/load/runner.hpp"
 #include "libperf/report/output_dir.hpp"
 #include "libperf/report/progress.hpp"
 #include "libperf/report/summary.hpp"
+#include "tools/common/exit_code.hpp"
+#include "tools/common/program.hpp"
 
 namespace perf::tool {
 namespace {
-
-std::atomic<bool> stop_asked{false};
-
-void OnSignal(int signal_number) {
-  // The second time the user means it: the partial result is given up.
-  if (stop_asked.exchange(true)) {
-    std::signal(signal_number, SIG_DFL);
-    ::raise(signal_number);
-  }
-}
-
-void CatchSignals() {
-  struct sigaction action{};
-  action.sa_handler = OnSignal;
-  ::sigaction(SIGINT, &action, nullptr);
-  ::sigaction(SIGTERM, &action, nullptr);
-}
-
-int CodeOf(const load::Result& result, bool written) {
-  if (result.verdict == load::Verdict::kInterrupted) return kInterrupted;
-  if (!written) return kCannotWrite;
-  if (!result.Valid()) return kInvalidRun;
-  return result.ThresholdsOk() ? kPass : kThreshold;
-}
 
 void Print(const load::Result& result, const RunFlags& flags, const Options& options,
            const std::string& json, const std::vector<std::string>& written) {
@@ -63,11 +38,10 @@ void Print(const load::Result& result, const RunFlags& flags, const Options& opt
 int RunScenario(const load::Scenario& scenario, const RunFlags& flags, const Options& options,
                 const std::string& tool, const std::optional<std::string>& scenario_text) {
   const report::OutputDir out(flags.out, scenario.name);
-  CatchSignals();
   load::RunOptions run;
   run.threads = flags.threads;
   run.tool = tool;
-  run.stop = &stop_asked;
+  run.stop = &StopOnSignals();
   std::optional<report::ProgressView> view;
   if (!flags.quiet) {
     view.emplace(report::Style(options.color, STDERR_FILENO), ::isatty(STDERR_FILENO) == 1);

@@ -1,26 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// The only file of the program that includes CLI11: it costs seven seconds to compile.
+// Of this program only this file includes CLI11: it costs seven seconds to compile.
 #include "options.hpp"
 
-#include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
-#include <algorithm>
 #include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
 
-#include "libperf/base/error.hpp"
-#include "libperf/base/text.hpp"
-#include "libperf/report/output_dir.hpp"
+#include "tools/common/command_line.hpp"
 #include "verb.hpp"
-#include "words.hpp"
 
 namespace perf::tool {
 namespace {
-
-const std::string kHint = "\nTry 'poolbench --help' or 'man poolbench'.";
 
 /// The flags of a verb on CLI11.
 class CliFlags final : public Flags {
@@ -56,12 +49,7 @@ class CliFlags final : public Flags {
   CLI::App& command_;
 };
 
-/// The flags of all verbs; words that need a second look as they were written.
-struct Common {
-  std::string seed, color = "auto", log_level = "warn", log_format = "text";
-};
-
-CLI::App* AddVerb(CLI::App& app, Verb& verb, Options& options, Common& common) {
+CLI::App* AddVerb(CLI::App& app, Verb& verb, Options& options, std::string& seed) {
   CLI::App* command = app.add_subcommand(verb.Name(), verb.What());
   CliFlags flags(*command);
   verb.Declare(flags);
@@ -70,62 +58,8 @@ CLI::App* AddVerb(CLI::App& app, Verb& verb, Options& options, Common& common) {
   flags.Switch("--json", options.json,
                "print exactly result.json on standard output, and nothing else there");
   flags.Switch("-q,--quiet", options.quiet, "no progress and no tables, only the verdict");
-  flags.Word("--seed", common.seed, "N", "seed of every random value (default 1)");
+  flags.Word("--seed", seed, "N", "seed of every random value (default 1)");
   return command;
-}
-
-/// Names the first word that nobody takes, and what was probably meant.
-std::string Unexpected(const CLI::App& app) {
-  const std::vector<std::string> left = app.remaining(true);
-  const auto option = std::find_if(left.begin(), left.end(),
-                                   [](const std::string& word) { return word.starts_with("-"); });
-  const std::string& word = option == left.end() ? left.front() : *option;
-  const auto chosen = app.get_subcommands();
-  std::vector<std::string> names;
-  std::string what = fmt::format("unexpected argument '{}'", Excerpt(word, 60));
-  if (option != left.end()) {
-    what = fmt::format("unknown option '{}'", Excerpt(word, 60));
-    for (const CLI::App* taker : {&app, chosen.empty() ? &app : chosen.front()}) {
-      for (const CLI::Option* known : taker->get_options()) {
-        for (const std::string& name : known->get_lnames()) names.push_back("--" + name);
-      }
-    }
-  } else if (chosen.empty()) {
-    what = fmt::format("unknown verb '{}'", Excerpt(word, 60));
-    for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
-  }
-  const std::vector<std::string_view> candidates(names.begin(), names.end());
-  const std::string_view meant = Suggest(word.substr(0, word.find('=')), candidates);
-  return meant.empty() ? what : fmt::format("{}; did you mean '{}'?", what, meant);
-}
-
-/// CLI11's own handling writes to std::cout and picks its own exit codes.
-void ParseOrExplain(CLI::App& app, int argc, char** argv, Options& options) {
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForVersion&) {
-    report::WriteStdout(fmt::format("poolbench {}\n", load::Version()));
-    options.done = true;
-  } catch (const CLI::CallForHelp&) {
-    report::WriteStdout(app.help());
-    options.done = true;
-  } catch (const CLI::ExtrasError&) {
-    throw UsageError(Unexpected(app) + kHint);
-  } catch (const CLI::RequiredError& error) {
-    const bool no_verb = app.get_subcommands().empty();
-    if (no_verb && !app.remaining(true).empty()) throw UsageError(Unexpected(app) + kHint);
-    throw UsageError((no_verb ? "a verb is missing" : error.what()) + kHint);
-  } catch (const CLI::ParseError& error) {
-    throw UsageError(error.what() + kHint);
-  }
-}
-
-void TakeCommon(const Common& common, Options& options) {
-  options.log_level = ParseLogLevel(common.log_level);
-  options.log_format = common.log_format == "json" ? LogFormat::kJson : LogFormat::kText;
-  options.color = common.color == "always"  ? report::ColorChoice::kAlways
-                  : common.color == "never" ? report::ColorChoice::kNever
-                                            : report::ColorChoice::kAuto;
 }
 
 std::vector<std::shared_ptr<Verb>> AllVerbs() {
@@ -139,7 +73,8 @@ std::vector<std::shared_ptr<Verb>> AllVerbs() {
 
 Options ParseOptions(int argc, char** argv) {
   Options options;
-  Common common;
+  CommonFlags common;
+  std::string seed_word;
   CLI::App app("Measure, size and break connection pools.", "poolbench");
   app.set_version_flag("--version", "poolbench");
   app.footer(
@@ -147,22 +82,19 @@ Options ParseOptions(int argc, char** argv) {
       "73 output cannot be written, 75 run not valid, 99 a check failed, 130 interrupted.");
   app.require_subcommand(1);
   app.fallthrough();
-  app.add_option("--color", common.color, "auto, always or never")
-      ->check(CLI::IsMember({"auto", "always", "never"}));
-  app.add_option("--log-level", common.log_level, "trace, debug, info, warn, error or off")
-      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"}));
-  app.add_option("--log-format", common.log_format, "text or json")
-      ->check(CLI::IsMember({"text", "json"}));
+  common.AddTo(app);
   std::vector<std::pair<std::shared_ptr<Verb>, CLI::App*>> verbs;
   for (auto& verb : AllVerbs()) {
-    CLI::App* command = AddVerb(app, *verb, options, common);
+    CLI::App* command = AddVerb(app, *verb, options, seed_word);
     verbs.emplace_back(std::move(verb), command);
   }
 
-  ParseOrExplain(app, argc, argv, options);
+  options.done = !ParseCommandLine(app, argc, argv, "verb");
   if (options.done) return options;
-  TakeCommon(common, options);
-  const std::optional<std::uint64_t> seed = SeedOf(common.seed);
+  options.log_level = common.Level();
+  options.log_format = common.Format();
+  options.color = common.Color();
+  const std::optional<std::uint64_t> seed = SeedOf(seed_word);
   options.seed = seed.value_or(1);
   for (const auto& [verb, command] : verbs) {
     if (!command->parsed()) continue;

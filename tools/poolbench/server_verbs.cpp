@@ -10,6 +10,7 @@
 #include "libperf/bench/pool_storm.hpp"
 #include "libperf/load/one_liner.hpp"
 #include "libperf/load/parse.hpp"
+#include "tools/common/program.hpp"
 #include "verb.hpp"
 #include "words.hpp"
 
@@ -38,7 +39,7 @@ struct ScenarioFlags {
   std::shared_ptr<load::Scenario> Parse(std::optional<std::uint64_t> seed) const {
     load::ParseOptions parse;
     parse.path = file;
-    parse.sets = SetsOf(sets);
+    parse.sets = SplitSets(sets);
     parse.profile = profile;
     parse.seed = seed;
     parse.allow_hosts = allow_hosts;

@@ -47,16 +47,6 @@ double ShareOf(const std::string& flag, const std::string& word) {
   throw UsageError(fmt::format("{} {}: expected a share such as 10%", flag, Excerpt(word, 40)));
 }
 
-std::optional<std::uint64_t> SeedOf(const std::string& word) {
-  if (word.empty()) return std::nullopt;
-  std::uint64_t seed = 0;
-  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), seed);
-  if (error != std::errc() || end != word.data() + word.size()) {
-    throw UsageError(fmt::format("--seed {}: expected a whole number from 0 to 2^64-1", word));
-  }
-  return seed;
-}
-
 std::vector<std::size_t> SizesOf(const std::string& word) {
   std::vector<std::size_t> sizes;
   const auto wrong = [&] {
@@ -75,18 +65,6 @@ std::vector<std::size_t> SizesOf(const std::string& word) {
     }
   }
   return sizes;
-}
-
-std::vector<std::pair<std::string, std::string>> SetsOf(const std::vector<std::string>& sets) {
-  std::vector<std::pair<std::string, std::string>> pairs;
-  for (const std::string& set : sets) {
-    const std::size_t equal = set.find('=');
-    if (equal == std::string::npos || equal == 0) {
-      throw UsageError(fmt::format("--set {}: expected PATH=VALUE, such as vars.guests=10", set));
-    }
-    pairs.emplace_back(set.substr(0, equal), set.substr(equal + 1));
-  }
-  return pairs;
 }
 
 }  // namespace perf::tool

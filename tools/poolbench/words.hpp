@@ -3,9 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "libperf/base/clock.hpp"
@@ -21,11 +19,7 @@ Duration SecondsOf(const std::string& flag, const std::string& word);
 std::uint64_t CountOf(const std::string& flag, const std::string& word);
 /// A share below 1, such as 10% or 0.1.
 double ShareOf(const std::string& flag, const std::string& word);
-/// Nothing where nothing is given.
-std::optional<std::uint64_t> SeedOf(const std::string& word);
 /// A pool's sizes: "1,2,4" or "1-16".
 std::vector<std::size_t> SizesOf(const std::string& word);
-/// "vars.x=1" of --set.
-std::vector<std::pair<std::string, std::string>> SetsOf(const std::vector<std::string>& sets);
 
 }  // namespace perf::tool

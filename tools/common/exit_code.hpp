@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "libperf/load/result.hpp"
+
 namespace perf::tool {
 
 /// The exit codes of the contract; see perfctl(1).
@@ -15,5 +17,8 @@ enum ExitCode : int {
   kThreshold = 99,
   kInterrupted = 130,
 };
+
+/// Of a run that came to an end. `written`: its result is where it belongs.
+int CodeOf(const load::Result& result, bool written);
 
 }  // namespace perf::tool
