@@ -35,6 +35,18 @@ class Poolbench(unittest.TestCase):
         with open(f"{SOURCE}/libperf/load/result.schema.json", encoding="utf-8") as file:
             jsonschema.Draft202012Validator(json.load(file)).validate(result)
 
+    def test_closed_and_full_standard_files(self):
+        for redirect, code in (("2>&-", 0), ("2>/dev/full", 0), (">&-", 73), (">/dev/full", 73)):
+            with self.subTest(redirect=redirect):
+                done = subprocess.run(["sh", "-c", f'exec "$0" "$@" {redirect}', POOLBENCH, "leak", "--out", self.dir + "/out"],
+                                      stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.env,
+                                      cwd=self.dir, timeout=60, check=False)
+                self.assertEqual(done.returncode, code, done.stderr)
+                # What was measured is kept, wherever the words went, and only it.
+                with open(self.dir + "/out/result.json", encoding="utf-8") as file:
+                    self.assertEqual(json.load(file)["tool"], "poolbench leak")
+                shutil.rmtree(self.dir + "/out")
+
     def test_json_is_the_result_and_nothing_else(self):
         done = self.run_it(*MICRO, "--json", "--out", self.dir + "/out", "--seed", "7")
         self.assert_code(done, 0)
