@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "libperf/pool/blocking_state.hpp"
+#include "libperf/pool/core_inline.hpp"
 #include "libperf/pool/quick_clock.hpp"
 
 namespace perf::pool {
@@ -69,8 +70,13 @@ BlockingLoan& BlockingLoan::operator=(BlockingLoan&& other) noexcept {
 void BlockingLoan::Return() noexcept {
   Slot* slot = std::exchange(slot_, nullptr);
   if (slot == nullptr) return;
-  Keep(*state_);
-  state_->GiveBack(*slot);
+  BlockingState& state = *state_;
+  Keep(state);
+  if (state.options.reset) return state.GiveBack(*slot);
+  const Core::Quickly quickly = state.core.ReturnShared(*slot);
+  if (quickly != Core::Quickly::kDone) [[unlikely]] {
+    state.GiveBackSlowly(*slot, quickly);
+  }
 }
 
 BlockingPool::BlockingPool(Options options, Dial dial)
@@ -86,8 +92,8 @@ BlockingPool::~BlockingPool() {
 
 BlockingPool::Lent BlockingPool::Acquire(Deadline deadline, Core::Where where) {
   BlockingState& state = *state_;
-  Slot* slot = state.core.MayBarge() ? state.core.TryBarge(QuickNow(), where)
-                                     : state.core.TryTake(CoarseNow(), where);
+  Slot* slot = state.core.MayBarge() ? state.core.BargeShared(QuickNow(), where)
+                                     : state.core.TakeShared(CoarseNow(), where);
   if (slot != nullptr) return Lent{BlockingLoan(state, *slot), {}};
   Lent lent;
   slot = state.AcquireSlowly(deadline, where, lent.refusal);

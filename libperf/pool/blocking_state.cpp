@@ -116,7 +116,10 @@ void BlockingState::GiveBack(Slot& slot) noexcept {
     if (!options.reset(slot.Get())) slot.MarkBroken();
   }
   const Core::Quickly quickly = core.ReturnQuickly(slot, TimePoint{});
-  if (quickly == Core::Quickly::kDone) return;
+  if (quickly != Core::Quickly::kDone) GiveBackSlowly(slot, quickly);
+}
+
+void BlockingState::GiveBackSlowly(Slot& slot, Core::Quickly quickly) noexcept {
   const TimePoint now = QuickNow();
   quickly == Core::Quickly::kAttend ? core.Attend(now) : core.Return(slot, now);
   StartDials(now);

@@ -27,6 +27,7 @@ class BlockingState final : public std::enable_shared_from_this<BlockingState>,
 
   Slot* AcquireSlowly(Deadline deadline, Core::Where where, BlockingPool::Refused& refused);
   void GiveBack(Slot& slot) noexcept;
+  void GiveBackSlowly(Slot& slot, Core::Quickly quickly) noexcept;
   void StartDials(TimePoint now);
   bool Prefill(Deadline deadline);
   bool WaitQuiet(Deadline deadline);

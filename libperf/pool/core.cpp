@@ -65,6 +65,18 @@ Slot* Core::TryBarge(TimePoint now, Where where) {
   return slot;
 }
 
+Slot* Core::TakeIdle(TimePoint now, Where where, std::uint64_t word) {
+  for (;;) {
+    Slot* slot = Pick();
+    if (slot == nullptr) return nullptr;
+    const bool fresh = now < Slot::Load(slot->check_at_) && slot->epoch_ == (word & kEpochMask);
+    if (fresh || Fit(*slot, now)) {
+      Lend(*slot, now, where);
+      return slot;
+    }
+  }
+}
+
 /// Whether a claimed slot that lay idle for a while can be lent; buries it otherwise.
 bool Core::Fit(Slot& slot, TimePoint now) {
   slot.state_.store(SlotState::kBusy, std::memory_order_relaxed);
@@ -95,8 +107,12 @@ Core::Quickly Core::ReturnQuickly(Slot& slot, TimePoint now) {
   Stamp(slot, now);
   const std::uint64_t word = PutIdle(slot);
   // From here on the slot may be another's.
-  if ((word & kReturnMask) == epoch) return Quickly::kDone;
-  if (((word ^ epoch) & (kEpochMask | kClosed | kExcess)) != 0) {
+  return (word & kReturnMask) == epoch ? Quickly::kDone : SweepLater(word ^ epoch);
+}
+
+/// After a return that found the core's word `changed`: what Attend will have to do.
+Core::Quickly Core::SweepLater(std::uint64_t changed) noexcept {
+  if ((changed & (kEpochMask | kClosed | kExcess)) != 0) {
     hidden_->sweep_due.store(true, std::memory_order_relaxed);
   }
   return Quickly::kAttend;

@@ -148,10 +148,16 @@ class PERF_EXPORT Core {
   const std::string& Name() const noexcept { return name_; }
 
  private:
+  friend class BlockingLoan;
+  friend class BlockingPool;
   struct Hidden;
   class Section;
   bool Shared() const noexcept { return sharing_ == Sharing::kThreads; }
   bool SetFlags(std::uint64_t flags, std::uint64_t values) noexcept;
+  Slot* TakeShared(TimePoint now, Where where);
+  Slot* BargeShared(TimePoint now, Where where);
+  Quickly ReturnShared(Slot& slot);
+  Quickly SweepLater(std::uint64_t changed) noexcept;
   Slot* TakeIdle(TimePoint now, Where where, std::uint64_t word);
   Slot* Pick() noexcept;
   bool Fit(Slot& slot, TimePoint now);

@@ -58,24 +58,8 @@ inline void Core::Lend(Slot& slot, TimePoint now, Where where) noexcept {
   }
 }
 
-inline Slot* Core::TakeIdle(TimePoint now, Where where, std::uint64_t word) {
-  for (;;) {
-    Slot* slot = Pick();
-    if (slot == nullptr) return nullptr;
-    const bool fresh = now < Slot::Load(slot->check_at_) && slot->epoch_ == (word & kEpochMask);
-    if (fresh || Fit(*slot, now)) {
-      Lend(*slot, now, where);
-      return slot;
-    }
-  }
-}
-
 inline void Core::Stamp(Slot& slot, TimePoint now) noexcept {
-  if (now == TimePoint{}) {
-    Slot::Store(slot.idle_since_, now);
-    Slot::Store(slot.touched_at_, now);
-    return;
-  }
+  if (now == TimePoint{}) return Slot::Store(slot.touched_at_, now);
   if (!slot.pinging_) Slot::Store(slot.idle_since_, now);
   Slot::Store(slot.touched_at_, now);
   Slot::Store(slot.check_at_, std::min(Saturated(now, validate_after_), Slot::Load(slot.dies_at_)));
@@ -99,6 +83,55 @@ inline std::uint64_t Core::PutIdle(Slot& slot) noexcept {
   slot.state_.store(SlotState::kIdle, std::memory_order_relaxed);
   in_use_.store(in_use_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
   return word_.load(std::memory_order_relaxed);
+}
+
+/// TryTake and ReturnQuickly of a core that threads share, in line. What happens between claiming
+/// and letting go counts most: with more threads than processors, whoever is stopped in between
+/// keeps a resource from the others, and the shorter it is the fewer ever have to wait.
+inline Slot* Core::TakeShared(TimePoint now, Where where) {
+  const std::uint64_t word = word_.load(std::memory_order_acquire);
+  if ((word & kNoTake) != 0 || process_.Forked()) return nullptr;
+  const detail::Hint& hint = detail::hints[id_ % detail::kHints];
+  if (hint.pool == id_ && SlotTable::Claim(*hint.slot, SlotState::kIdle, SlotState::kInUse)) {
+    Slot& slot = *hint.slot;
+    const bool fresh = now < Slot::Load(slot.check_at_) && slot.epoch_ == (word & kEpochMask);
+    if (fresh || Fit(slot, now)) {
+      Lend(slot, now, where);
+      return &slot;
+    }
+  }
+  return TakeIdle(now, where, word);
+}
+
+/// TryBarge, in line as far as the oldest waiter is in its grace.
+inline Slot* Core::BargeShared(TimePoint now, Where where) {
+  const std::uint64_t word = word_.load(std::memory_order_acquire);
+  const detail::Hint& hint = detail::hints[id_ % detail::kHints];
+  if ((word & (kPaused | kClosed)) == 0 && hint.pool == id_ &&
+      now.time_since_epoch().count() < hidden_->head_due.load(std::memory_order_acquire) &&
+      !process_.Forked() && SlotTable::Claim(*hint.slot, SlotState::kIdle, SlotState::kInUse)) {
+    Slot& slot = *hint.slot;
+    const bool fresh = now < Slot::Load(slot.check_at_) && slot.epoch_ == (word & kEpochMask);
+    if (fresh || Fit(slot, now)) {
+      Lend(slot, now, where);
+      if ((word & kWaiting) != 0) Slot::Add(slot.overtakes_);
+      return &slot;
+    }
+  }
+  return TryBarge(now, where);
+}
+
+inline Core::Quickly Core::ReturnShared(Slot& slot) {
+  if (process_.Forked()) return Quickly::kDone;
+  const std::uint64_t epoch = slot.epoch_;
+  if ((word_.load(std::memory_order_relaxed) & kReturnMask) != epoch || slot.broken_ ||
+      !slot.resource_->Reusable()) {
+    return Quickly::kNotYet;
+  }
+  Stamp(slot, TimePoint{});
+  const std::uint64_t word = PutIdle(slot);
+  // From here on the slot may be another's.
+  return (word & kReturnMask) == epoch ? Quickly::kDone : SweepLater(word ^ epoch);
 }
 
 }  // namespace perf::pool

@@ -38,8 +38,9 @@ void Core::Reap(TimePoint now) {
   }
   table_.ForEach([&](Slot& slot) {
     if (slot.state_.load(std::memory_order_relaxed) != SlotState::kIdle) return;
-    if (Slot::Load(slot.idle_since_) == TimePoint{}) Slot::Store(slot.idle_since_, now);
-    if (Slot::Load(slot.touched_at_) == TimePoint{}) Slot::Store(slot.touched_at_, now);
+    if (Slot::Load(slot.touched_at_) != TimePoint{}) return;
+    Slot::Store(slot.idle_since_, now);
+    Slot::Store(slot.touched_at_, now);
   });
   ReapAged(now);
   if (timeout > Duration::zero()) ReapIdle(now, timeout, keep);
@@ -64,15 +65,15 @@ void Core::ReapIdle(TimePoint now, Duration timeout, std::size_t keep) {
     Slot* oldest = nullptr;
     table_.ForEach([&](Slot& slot) {
       if (slot.state_.load(std::memory_order_relaxed) == SlotState::kIdle &&
-          Slot::Load(slot.idle_since_) != TimePoint{} &&
+          Slot::Load(slot.touched_at_) != TimePoint{} &&
           (oldest == nullptr || Slot::Load(slot.idle_since_) < Slot::Load(oldest->idle_since_))) {
         oldest = &slot;
       }
     });
     if (oldest == nullptr || now - Slot::Load(oldest->idle_since_) < timeout) return;
     if (!ClaimForPool(*oldest)) continue;
-    const TimePoint since = Slot::Load(oldest->idle_since_);
-    if (since != TimePoint{} && now - since >= timeout) {
+    if (Slot::Load(oldest->touched_at_) != TimePoint{} &&
+        now - Slot::Load(oldest->idle_since_) >= timeout) {
       Bury(*oldest, &Statistics::expired);
     } else {
       LeaveIdle(*oldest, now);  // it was used in between
