@@ -2,6 +2,8 @@
 // TLS and HTTP/2 against a real nginx.
 #include <doctest/doctest.h>
 
+#include <filesystem>
+
 #include <csignal>
 #include <string>
 
@@ -175,7 +177,8 @@ TEST_CASE_FIXTURE(Fixture, "tls: who cannot be trusted is refused while connecti
   }
   SUBCASE("another host") {
     pair = authority.Issue("elsewhere.example");
-    why = "no alternative certificate subject name matches target host name";
+    // curl 8 goes on with "hostname", 7 with "host name".
+    why = "no alternative certificate subject name matches target host";
   }
   SUBCASE("expired") {
     pair = authority.Issue("localhost", -60);
@@ -183,7 +186,9 @@ TEST_CASE_FIXTURE(Fixture, "tls: who cannot be trusted is refused while connecti
   }
   SUBCASE("no authority given") {
     ca_file.clear();
-    why = "unable to get local issuer certificate";
+    // A machine without the package ca-certificates trusts nobody, and curl says so.
+    const bool any = std::filesystem::exists("/etc/ssl/certs/ca-certificates.crt");
+    why = any ? "unable to get local issuer certificate" : "error setting certificate file";
   }
   const PrivateNginx nginx(directory.Path(), "ssl http2", Serve(pair));
   HttpConfig config = ConfigFor(nginx, ca_file);
