@@ -2,9 +2,8 @@
 // TLS and HTTP/2 against a real nginx.
 #include <doctest/doctest.h>
 
-#include <filesystem>
-
 #include <csignal>
+#include <filesystem>
 #include <string>
 
 #include "libperf/backends/http.hpp"
