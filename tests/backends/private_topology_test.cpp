@@ -173,7 +173,9 @@ TEST_CASE("private PostgreSQL: a kill ends busy backends too, and a restart reco
   CHECK(Gone(backend));
   shmid_ds info{};
   CHECK(::shmctl(segment, IPC_STAT, &info) == -1);
-  CHECK(::PQgetResult(busy) != nullptr);
+  PGresult* const lost = ::PQgetResult(busy);
+  CHECK(lost != nullptr);
+  ::PQclear(lost);
   CHECK(::PQstatus(busy) == CONNECTION_BAD);
   ::PQfinish(busy);
   CHECK_THROWS_AS(Act(*servers, "db", ServerAction::kKill), IoError);
