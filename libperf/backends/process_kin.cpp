@@ -3,6 +3,7 @@
 
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,9 +28,17 @@ pid_t NewestPid() noexcept {
   return pid;
 }
 
+/// The numbers of threads answer as those of processes do; a pidfd is given for processes only.
+bool IsProcess(pid_t pid) noexcept {
+  const auto fd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+  if (fd < 0) return errno == ENOSYS || errno == EPERM;
+  ::close(fd);
+  return true;
+}
+
 void Collect(KinMark mark, pid_t from, pid_t to, std::vector<pid_t>& found) {
   for (pid_t pid = from; pid < to; ++pid)
-    if (KinMarkOf(pid) == mark) found.push_back(pid);
+    if (KinMarkOf(pid) == mark && IsProcess(pid)) found.push_back(pid);
 }
 
 }  // namespace
