@@ -37,11 +37,12 @@ struct Arrival {
 /// Decides who goes when a cache is full; knows slots, hashes and weights, never keys or values.
 ///
 /// The owner calls OnHit when a look-up finds an entry, OnInsert after it put a new one into a free
-/// slot, OnUpdate after it replaced a value, and OnRemove when one goes for another reason (removed,
-/// expired, invalidated). OnInsert and OnUpdate append the slots that must go to `evicted`; the policy
-/// has forgotten those already: the owner frees them and does not call OnRemove. The new slot
-/// itself may be among them: it was not admitted (or is heavier than the whole capacity, in which
-/// case nobody else goes). While OnInsert runs the owner may hold one entry more than the limit.
+/// slot, OnUpdate after it replaced a value, and OnRemove when one goes for another reason
+/// (removed, expired, invalidated). OnInsert and OnUpdate append the slots that must go to
+/// `evicted`; the policy has forgotten those already: the owner frees them and does not call
+/// OnRemove. The new slot itself may be among them: it was not admitted (or is heavier than the
+/// whole capacity, in which case nobody else goes). While OnInsert runs the owner may hold one
+/// entry more than the limit.
 ///
 /// OnHit and OnRemove of a slot that the policy does not hold (never inserted, evicted, removed) do
 /// nothing, so hits may be replayed late; a late hit on a slot that was given to another entry
@@ -67,8 +68,8 @@ class PERF_EXPORT Policy {
   virtual void OnHit(Slot slot) noexcept = 0;
   /// Requires: `slot` is not held.
   virtual void OnInsert(Slot slot, const Arrival& arrival, std::vector<Slot>& evicted) = 0;
-  /// Counts as a use, too. A slot that is not held is inserted. An entry that has become heavier than
-  /// the whole capacity goes itself, and only it.
+  /// Counts as a use, too. A slot that is not held is inserted. An entry that has become heavier
+  /// than the whole capacity goes itself, and only it.
   virtual void OnUpdate(Slot slot, const Arrival& arrival, std::vector<Slot>& evicted) = 0;
   virtual void OnRemove(Slot slot) noexcept = 0;
 };
@@ -87,16 +88,16 @@ struct PolicyKind {
   bool online = true;
 };
 
-/// The policies that MakePolicy knows, in the order in which they are listed to people. The ones that
-/// need the future (opt, optb) are not here: see sim.hpp.
+/// The policies that MakePolicy knows, in the order in which they are listed to people. The ones
+/// that need the future (opt, optb) are not here: see sim.hpp.
 PERF_EXPORT std::span<const PolicyKind> PolicyKinds() noexcept;
 
 /// A policy by its name (lru, fifo, lfu, plfu, sieve, s3fifo, arc, wtinylfu, ttl, adaptive).
 /// Throws: ConfigError for an unknown name (naming the nearest) or limits that are both 0.
 PERF_EXPORT std::unique_ptr<Policy> MakePolicy(std::string_view name, const PolicyOptions& options);
 
-/// A bijection of 64-bit numbers that mixes all bits (the finalizer of SplitMix64 by Steele, Lea and
-/// Flood, 2014): turns the ids of a trace into hashes of which none collide.
+/// A bijection of 64-bit numbers that mixes all bits (the finalizer of SplitMix64 by Steele, Lea
+/// and Flood, 2014): turns the ids of a trace into hashes of which none collide.
 constexpr std::uint64_t MixId(std::uint64_t id) noexcept {
   id += 0x9e3779b97f4a7c15ULL;
   id = (id ^ (id >> 30)) * 0xbf58476d1ce4e5b9ULL;
