@@ -2,24 +2,17 @@
 """What Result::ToJson prints against the JSON Schema of results, which knows every member."""
 import copy
 import json
+import os
 import subprocess
 import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "support"))
+from checks import check, finish, skip
 
 try:
     import jsonschema
 except ImportError as missing:
-    print(f"skipped: {missing} (python3-jsonschema)")
-    sys.exit(77)
-
-failures = 0
-
-
-def check(condition, text):
-    global failures
-    if not condition:
-        failures += 1
-        print("FAILED:", text)
-
+    skip(missing, "python3-jsonschema")
 
 with open(f"{sys.argv[1]}/libperf/load/result.schema.json", encoding="utf-8") as file:
     schema = json.load(file)
@@ -67,5 +60,4 @@ for path in objects(results[1]):
         check(not validator.is_valid(changed), f"{path}: {key} is needed")
         changes += 1
 check(changes > 100, "all members were tried")
-print(f"{changes} members, {failures} failures")
-sys.exit(1 if failures else 0)
+finish(f"{changes} members")

@@ -6,15 +6,16 @@ import json
 import os
 import sys
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "support"))
+from checks import check, finish, skip
+
 try:
     import jsonschema
     import yaml
 except ImportError as missing:
-    print(f"skipped: {missing} (python3-jsonschema, python3-yaml)")
-    sys.exit(77)
+    skip(missing, "python3-jsonschema, python3-yaml")
 
 ROOT = sys.argv[1]
-failures = 0
 
 
 class Loader(yaml.SafeLoader):
@@ -28,13 +29,6 @@ Loader.yaml_implicit_resolvers = {
 }
 Loader.add_implicit_resolver("tag:yaml.org,2002:bool", __import__("re").compile("^(true|false)$"),
                              list("tf"))
-
-
-def check(condition, text):
-    global failures
-    if not condition:
-        failures += 1
-        print("FAILED:", text)
 
 
 def load(text):
@@ -176,5 +170,4 @@ for path, value in BAD:
         place[path[-1]] = value
     check(not validator.is_valid(document), f"{'.'.join(map(str, path))}: {value} is refused")
 
-print(f"{len(good)} good files, {len(BAD)} bad values, {failures} failures")
-sys.exit(1 if failures else 0)
+finish(f"{len(good)} good files, {len(BAD)} bad values")

@@ -1,23 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Both formats against the parsers of Prometheus' Python client: same families, same values."""
+import os
 import subprocess
 import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "support"))
+from checks import check, finish, skip
 
 try:
     from prometheus_client.openmetrics import parser as openmetrics
     from prometheus_client import parser as plain
 except ImportError as missing:
-    print(f"skipped: {missing} (package python3-prometheus-client)")
-    sys.exit(77)
-
-failures = 0
-
-
-def check(condition, text):
-    global failures
-    if not condition:
-        failures += 1
-        print("FAILED:", text)
+    skip(missing, "package python3-prometheus-client")
 
 
 def dump(*arguments):
@@ -57,5 +51,4 @@ for arguments in ([], ["all"]):
         check(value == real, f"{value} values up to {bound}, not {real}")
     total = [s.value for s in waits.samples if s.name.endswith("_sum")][0]
     check(abs(total - (3600 + sum(i * i for i in range(1, 1001)) / 1e6)) < 1e-6, f"sum {total}")
-print("families:", ", ".join(sorted(strict)))
-sys.exit(1 if failures else 0)
+finish("families: " + ", ".join(sorted(strict)))
