@@ -46,13 +46,29 @@ Duration Draw(VirtualTime& time, Duration least, Duration most) {
   return Duration(time.random.Int(least.count(), most.count()));
 }
 
+/// One history for each seed.
+template <typename History>
+void EachSeed(std::uint64_t seeds, const History& history) {
+  for (std::uint64_t seed = 1, last = Seeds(seeds); seed <= last; ++seed) {
+    CAPTURE(seed);
+    VirtualTime time(seed);
+    history(time, seed);
+  }
+}
+
+/// The same, with a pool of these limits.
+template <typename History>
+void EachSeed(std::uint64_t seeds, const Limits& limits, const History& history) {
+  EachSeed(seeds, [&](VirtualTime& time, std::uint64_t seed) {
+    VirtualPool pool(time, limits, seed);
+    history(time, pool);
+  });
+}
+
 }  // namespace
 
 TEST_CASE("pool bug 1: who was told and then leaves does not leave the next one waiting") {
-  for (std::uint64_t seed = 1, last = Seeds(kSeeds); seed <= last; ++seed) {
-    CAPTURE(seed);
-    VirtualTime time(seed);
-    VirtualPool pool(time, Limits{.max = 1}, seed);
+  EachSeed(kSeeds, Limits{.max = 1}, [&](VirtualTime& time, VirtualPool& pool) {
     pool.Borrow(10ms, 1s);
     time.Run(time.now + 10ms);
     pool.Borrow(5ms, 1h);                       // holds it until +5 ms
@@ -63,14 +79,11 @@ TEST_CASE("pool bug 1: who was told and then leaves does not leave the next one 
     CHECK(second.end == End::kServed);
     CHECK(first.end != End::kNone);
     Whole(pool, 1);
-  }
+  });
 }
 
 TEST_CASE("pool bug 2: time-outs in the moment of delivery lose no connection") {
-  for (std::uint64_t seed = 1, last = Seeds(kSeeds); seed <= last; ++seed) {
-    CAPTURE(seed);
-    VirtualTime time(seed);
-    VirtualPool pool(time, Limits{.max = 3}, seed);
+  EachSeed(kSeeds, Limits{.max = 3}, [&](VirtualTime& time, VirtualPool& pool) {
     for (int i = 0; i < 40; ++i) {
       time.At(kStart + Draw(time, 0ms, 40ms), [&] {
         // Holds and patience of the same whole milliseconds, so that they often end together.
@@ -81,14 +94,11 @@ TEST_CASE("pool bug 2: time-outs in the moment of delivery lose no connection") 
     time.Run(kStart + 1s, [&] { Sound(pool, 3, 10); });
     for (const auto& client : pool.clients) CHECK(client.end != End::kNone);
     Whole(pool, 3);
-  }
+  });
 }
 
 TEST_CASE("pool bug 4: the place of a broken connection is used for those who wait") {
-  for (std::uint64_t seed = 1, last = Seeds(kSeeds); seed <= last; ++seed) {
-    CAPTURE(seed);
-    VirtualTime time(seed);
-    VirtualPool pool(time, Limits{.max = 2}, seed);
+  EachSeed(kSeeds, Limits{.max = 2}, [&](VirtualTime& time, VirtualPool& pool) {
     pool.connect = 5ms;
     for (int i = 0; i < 30; ++i) {
       auto& client = pool.Borrow(Draw(time, 1ms, 4ms), 1h);
@@ -97,15 +107,12 @@ TEST_CASE("pool bug 4: the place of a broken connection is used for those who wa
     time.Run(kStart + 1s, [&] { Sound(pool, 2, 10); });
     CHECK(pool.Served() == 30);
     Whole(pool, 2);
-  }
+  });
 }
 
 TEST_CASE(
     "pool bug 5: nobody is overtaken, and a hundred workers on ten connections never starve") {
-  for (std::uint64_t seed = 1, last = Seeds(100); seed <= last; ++seed) {
-    CAPTURE(seed);
-    VirtualTime time(seed);
-    VirtualPool pool(time, Limits{.min = 10, .max = 10}, seed);
+  EachSeed(100, Limits{.min = 10, .max = 10}, [&](VirtualTime& time, VirtualPool& pool) {
     pool.StartDials();
     std::function<void()> work = [&] {
       if (time.now < kStart + 10s) pool.Borrow(200ms, 10s);
@@ -119,13 +126,11 @@ TEST_CASE(
     CHECK(std::is_sorted(pool.granted.begin(), pool.granted.end()));
     CHECK(pool.Served() == pool.clients.size());
     for (const auto& client : pool.clients) CHECK(client.ended - client.came <= 2500ms);
-  }
+  });
 }
 
 TEST_CASE("pool bug 6: as long as anybody waits and there is room, a dial comes") {
-  for (std::uint64_t seed = 1, last = Seeds(kSeeds); seed <= last; ++seed) {
-    CAPTURE(seed);
-    VirtualTime time(seed);
+  EachSeed(kSeeds, [&](VirtualTime& time, std::uint64_t seed) {
     const std::size_t max_dials = static_cast<std::size_t>(time.random.Int(1, 3));
     VirtualPool pool(time, Limits{.max = 6, .max_dials = max_dials}, seed);
     pool.connect = Draw(time, 1ms, 50ms);
@@ -143,15 +148,12 @@ TEST_CASE("pool bug 6: as long as anybody waits and there is room, a dial comes"
       CHECK((client.end == End::kServed || client.cause == Cause::kDown));
     }
     Whole(pool, 6);
-  }
+  });
 }
 
 TEST_CASE(
     "pool bug 7: dials outlive the patience of those they were started for, and are counted once") {
-  for (std::uint64_t seed = 1, last = Seeds(kSeeds); seed <= last; ++seed) {
-    CAPTURE(seed);
-    VirtualTime time(seed);
-    VirtualPool pool(time, Limits{.max = 4, .max_dials = 4}, seed);
+  EachSeed(kSeeds, Limits{.max = 4, .max_dials = 4}, [&](VirtualTime& time, VirtualPool& pool) {
     pool.connect = 200ms;
     for (int i = 0; i < 60; ++i) {
       time.At(kStart + Draw(time, 0ms, 600ms), [&] { pool.Borrow(5ms, 50ms); });
@@ -161,14 +163,11 @@ TEST_CASE(
     CHECK(pool.Served() > 0);
     CHECK(pool.core.Now().idle == static_cast<std::size_t>(pool.living));
     Whole(pool, 4);
-  }
+  });
 }
 
 TEST_CASE("pool bug 9: what was left in the middle of a command is never lent again") {
-  for (std::uint64_t seed = 1, last = Seeds(kSeeds); seed <= last; ++seed) {
-    CAPTURE(seed);
-    VirtualTime time(seed);
-    VirtualPool pool(time, Limits{.max = 2}, seed);
+  EachSeed(kSeeds, Limits{.max = 2}, [&](VirtualTime& time, VirtualPool& pool) {
     std::vector<int> broken;
     for (int i = 0; i < 40; ++i) {
       time.At(kStart + Draw(time, 0ms, 100ms), [&] {
@@ -186,15 +185,12 @@ TEST_CASE("pool bug 9: what was left in the middle of a command is never lent ag
       }
     });
     CHECK(pool.Served() == 40);
-  }
+  });
 }
 
 TEST_CASE(
     "pool bug 10: after a failover nothing of the old server is lent, however it comes back") {
-  for (std::uint64_t seed = 1, last = Seeds(kSeeds); seed <= last; ++seed) {
-    CAPTURE(seed);
-    VirtualTime time(seed);
-    VirtualPool pool(time, Limits{.max = 5}, seed);
+  EachSeed(kSeeds, Limits{.max = 5}, [&](VirtualTime& time, VirtualPool& pool) {
     for (int i = 0; i < 60; ++i) {
       time.At(kStart + Draw(time, 0ms, 200ms), [&] { pool.Borrow(Draw(time, 1ms, 30ms), 1h); });
     }
@@ -215,17 +211,13 @@ TEST_CASE(
     });
     CHECK(pool.Served() == 60);
     CHECK(pool.living == static_cast<int>(pool.core.Now().idle));
-  }
+  });
 }
 
 TEST_CASE("pool bug 12: no herd dials a server that comes back, nor one whose connections age") {
-  for (std::uint64_t seed = 1, last = Seeds(100); seed <= last; ++seed) {
-    CAPTURE(seed);
-    VirtualTime time(seed);
-    VirtualPool pool(
-        time,
-        Limits{.min = 64, .max = 64, .max_dials = 8, .max_lifetime = 1000s, .lifetime_jitter = 0.1},
-        seed);
+  const Limits limits{
+      .min = 64, .max = 64, .max_dials = 8, .max_lifetime = 1000s, .lifetime_jitter = 0.1};
+  EachSeed(100, limits, [&](VirtualTime& time, VirtualPool& pool) {
     const auto look = [&] { CHECK(pool.core.Now().dialling <= 8); };
     pool.StartDials();
     time.Run(kStart + 10s, look);
@@ -248,5 +240,5 @@ TEST_CASE("pool bug 12: no herd dials a server that comes back, nor one whose co
     time.After(3s, [&] { pool.up = true; });
     time.Run(time.now + 60s, look);
     CHECK(pool.core.Now().idle == 64);
-  }
+  });
 }
