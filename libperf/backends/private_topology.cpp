@@ -116,12 +116,13 @@ std::string RandomHex(std::size_t bytes) {
   return text;
 }
 
-std::string AskRedis(const RedisDoor& door, std::string_view command) {
+std::string AskRedis(const RedisDoor& door, std::string_view command, Duration patience) {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return {};
-  const timeval patience{.tv_sec = 0, .tv_usec = 200'000};
-  ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+  const auto us = std::chrono::duration_cast<std::chrono::microseconds>(patience).count();
+  const timeval most{.tv_sec = us / 1'000'000, .tv_usec = us % 1'000'000};
+  ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &most, sizeof most);
+  ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &most, sizeof most);
   const sockaddr_in address = Loopback(door.port);
   std::string reply;
   if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&

@@ -41,7 +41,9 @@ struct RedisDoor {
   std::string password;
 };
 /// The whole reply to one inline command (`words` without blanks within), as it came ("+OK\r\n",
-/// "-ERR …"), or empty where there is none within 200 ms.
-std::string AskRedis(const RedisDoor& door, std::string_view command);
+/// "-ERR …"), or empty where there is none within `patience`. Short for those who ask again, long
+/// for what is asked once.
+std::string AskRedis(const RedisDoor& door, std::string_view command,
+                     Duration patience = std::chrono::milliseconds(200));
 
 }  // namespace perf::backends

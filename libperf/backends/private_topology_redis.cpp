@@ -23,6 +23,7 @@ namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
 constexpr auto kStep = 10ms;
+constexpr auto kOnce = 5s;  // for the reply to what is said once
 constexpr std::size_t kSlots = 16384;
 constexpr std::string_view kMasterName = "perfkit";
 
@@ -89,7 +90,7 @@ std::string SentinelConfig(const Group& group, std::size_t node) {
   text += fmt::format("sentinel myid {}\n", group.ids[node]);
   text += fmt::format("sentinel monitor {} 127.0.0.1 {} 2\n", kMasterName, group.doors[0].port);
   text += fmt::format("sentinel auth-pass {} {}\n", kMasterName, group.password);
-  text += fmt::format("sentinel down-after-milliseconds {} 500\n", kMasterName);
+  text += fmt::format("sentinel down-after-milliseconds {} 1000\n", kMasterName);
   text += fmt::format("sentinel failover-timeout {} 3000\n", kMasterName);
   text += fmt::format("sentinel parallel-syncs {} 2\n", kMasterName);
   for (std::size_t i = 1; i < group.data; ++i)
@@ -232,13 +233,19 @@ void SettleSentinels(const Group& group, Deadline deadline) {
 }
 
 void PromoteBySentinel(const Group& group, Deadline deadline) {
-  const auto before = Elected(group);
+  std::optional<std::size_t> before;
+  Await(deadline, "no Sentinel answers", [&] { return (before = Elected(group)).has_value(); });
+  // On a busy machine one may not know yet of a replica that is good enough.
   std::string reply;
-  for (std::size_t i = group.data; i < group.doors.size() && !reply.starts_with("+"); ++i)
-    reply = AskRedis(group.doors[i], fmt::format("SENTINEL FAILOVER {}", kMasterName));
-  // One that is under way already is as good.
-  if (!reply.starts_with("+") && !Says(reply, "INPROG"))
-    throw IoError(reply.empty() ? "no Sentinel answers" : std::string(Trim(reply)));
+  Await(deadline, "no Sentinel begins a failover", [&] {
+    for (std::size_t i = group.data; i < group.doors.size(); ++i) {
+      reply = AskRedis(group.doors[i], fmt::format("SENTINEL FAILOVER {}", kMasterName), kOnce);
+      // One that is under way already is as good.
+      if (reply.starts_with("+") || Says(reply, "INPROG")) return true;
+    }
+    return !reply.empty() && !Says(reply, "NOGOODSLAVE");
+  });
+  if (!reply.starts_with("+") && !Says(reply, "INPROG")) throw IoError(std::string(Trim(reply)));
   Await(deadline, "the Sentinels did not finish the failover", [&] {
     const auto now = Elected(group);
     return now && now != before && IsPrimary(group.doors[*now]);
@@ -246,7 +253,7 @@ void PromoteBySentinel(const Group& group, Deadline deadline) {
 }
 
 void PromoteReplica(const RedisDoor& door, Deadline deadline) {
-  const std::string reply = AskRedis(door, "REPLICAOF NO ONE");
+  const std::string reply = AskRedis(door, "REPLICAOF NO ONE", kOnce);
   if (!reply.starts_with("+OK"))
     throw IoError(reply.empty() ? "it does not answer" : std::string(Trim(reply)));
   Await(deadline, "it did not become the primary", [&] { return IsPrimary(door); });
@@ -256,7 +263,7 @@ void PromoteReplica(const RedisDoor& door, Deadline deadline) {
 /// `redis-cli --cluster create` does.
 void JoinCluster(const Group& group) {
   const auto must = [&](std::size_t node, const std::string& command) {
-    const std::string reply = AskRedis(group.doors[node], command);
+    const std::string reply = AskRedis(group.doors[node], command, kOnce);
     if (!reply.starts_with("+OK"))
       throw IoError(fmt::format("node {}: {}", node, Excerpt(Trim(reply), 200)));
   };
@@ -274,7 +281,7 @@ void JoinCluster(const Group& group) {
 }
 
 void SettleCluster(const Group& group, Deadline deadline) {
-  if (Says(AskRedis(group.doors[0], "CLUSTER INFO"), "cluster_slots_assigned:0\r"))
+  if (Says(AskRedis(group.doors[0], "CLUSTER INFO", kOnce), "cluster_slots_assigned:0\r"))
     JoinCluster(group);
   const std::string known = fmt::format("cluster_known_nodes:{}\r", group.doors.size());
   // No sooner than 2 s after the start: that long a master waits before it takes writes.

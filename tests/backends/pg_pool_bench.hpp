@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "libperf/backends/connection_pool.hpp"
+#include "libperf/backends/dial_with.hpp"
 #include "libperf/backends/postgres.hpp"
 #include "real_servers.hpp"
 #include "watchdog.hpp"
@@ -29,8 +30,9 @@ struct PgPoolBench {
     options.limits.max_dials = size;
     options.care_timeout = care_timeout;
     if (config.reset != PostgresReset::kNone) options.reset = ResetPostgres;
-    pool = std::make_unique<ConnectionPool>(loop, std::move(options),
-                                            [this](Deadline deadline) { return Dial(deadline); });
+    pool = std::make_unique<ConnectionPool>(loop, std::move(options), [this](Deadline deadline) {
+      return DialWith(*connector, deadline);
+    });
     connector->OnStale([this] {
       ++stale;
       pool->Invalidate();
@@ -39,14 +41,6 @@ struct PgPoolBench {
   ~PgPoolBench() {
     loop.CancelAll();
     CHECK(loop.Drain(Soon()));
-  }
-
-  Task<Dialled<Connection>> Dial(Deadline deadline) {
-    Dialled<PostgresConnection> typed = co_await connector->Dial(deadline);
-    Dialled<Connection> plain;
-    plain.connection = std::move(typed.connection);
-    plain.failure = std::move(typed.failure);
-    co_return plain;
   }
 
   /// Borrows one, runs `text` and returns it.
@@ -87,14 +81,8 @@ struct PgPoolBench {
     co_return loans;
   }
 
-  /// True when `condition` came true, false when it never did.
   Task<bool> Await(std::function<bool()> condition) {
-    const Deadline deadline = Soon();
-    while (!condition()) {
-      if (deadline.Passed(Clock::now())) co_return false;
-      co_await loop.SleepUntil(Clock::now() + std::chrono::milliseconds(2));
-    }
-    co_return true;
+    return test::Await(loop, std::move(condition));
   }
 
   EventLoop loop;

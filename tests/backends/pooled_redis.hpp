@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "libperf/backends/connection_pool.hpp"
+#include "libperf/backends/dial_with.hpp"
 #include "libperf/backends/private_servers.hpp"
 #include "libperf/backends/private_topology.hpp"
 #include "libperf/backends/redis.hpp"
@@ -50,7 +51,8 @@ struct PooledRedis {
     options.name = "kv";
     options.limits.max = options.limits.max_dials = max;
     options.limits.backoff_most = std::chrono::milliseconds(250);
-    pool.emplace(loop, std::move(options), [this](Deadline deadline) { return Dial(deadline); });
+    pool.emplace(loop, std::move(options),
+                 [this](Deadline deadline) { return DialWith(*connector, deadline); });
     connector->OnStale([this] { pool->Invalidate(); });
   }
   ~PooledRedis() {
@@ -59,13 +61,6 @@ struct PooledRedis {
     pool->CloseIdle();
   }
 
-  Task<Dialled<Connection>> Dial(Deadline deadline) {
-    auto typed = co_await connector->Dial(deadline);
-    Dialled<Connection> plain;
-    plain.connection = std::move(typed.connection);
-    plain.failure = std::move(typed.failure);
-    co_return plain;
-  }
   /// One command on a borrowed connection; the failure to borrow counts as its own.
   Task<void> Ask(const RedisCommand& command, RedisReply& reply) {
     reply.Clear();
@@ -76,20 +71,25 @@ struct PooledRedis {
     }
     co_await acquired.loan.As<RedisConnection>().Execute(command, reply, Soon());
   }
-  /// False when that did not come true within the time that Soon() gives.
   Task<bool> Await(std::function<bool()> condition) {
-    const Deadline deadline = Soon();
-    while (!condition()) {
-      if (deadline.Passed(Clock::now())) co_return false;
-      co_await loop.SleepUntil(Clock::now() + std::chrono::milliseconds(2));
-    }
-    co_return true;
+    return test::Await(loop, std::move(condition));
   }
 
   EventLoop loop;
   std::unique_ptr<RedisConnector> connector;
   std::optional<ConnectionPool> pool;
 };
+
+/// A dial of `url` fails, and says so without the secret in it.
+inline Task<void> DialSays(EventLoop& loop, std::string url, std::string needle) {
+  auto connector = MakeRedisConnector(loop, ParseRedisUrl(url));
+  auto dialled = co_await connector->Dial(Soon());
+  CHECK(dialled.connection == nullptr);
+  CHECK(dialled.failure.kind == ErrorKind::kConnect);
+  CAPTURE(dialled.failure.text);
+  CHECK(dialled.failure.text.find(needle) != std::string::npos);
+  CHECK(dialled.failure.text.find("wrong-secret") == std::string::npos);
+}
 
 /// What the users of one test saw.
 struct Tally {

@@ -15,21 +15,22 @@
 #include <vector>
 
 #include "libperf/backends/postgres.hpp"
-#include "real_servers.hpp"
 #include "tests/backends/private_nginx.hpp"
 #include "tests/backends/private_process.hpp"
+#include "tests/backends/tls_dial.hpp"
 
 namespace perf::test {
 namespace {
 
 namespace fs = std::filesystem;
 using backends::EventLoop;
-using backends::Failure;
 using backends::PostgresConfig;
+using backends::PostgresConnection;
 using backends::SqlReply;
 using backends::SqlStatement;
-using backends::test::RunOn;
+using backends::test::Says;
 using backends::test::Soon;
+using backends::test::TryDial;
 
 /// /usr/lib/postgresql/VERSION/bin
 std::string PostgresBinary(const std::string& name) {
@@ -129,39 +130,22 @@ TlsPostgres* Server() {
   return &server;
 }
 
-/// What a dial of `conninfo` gave: "" for a session whose connection is encrypted.
-Task<void> Dial(EventLoop& loop, const std::string& conninfo, std::string& text) {
-  PostgresConfig config;
-  config.conninfo = conninfo;
-  auto connector = backends::MakePostgresConnector(loop, config);
-  auto dialled = co_await connector->Dial(Soon());
-  CHECK((dialled.connection != nullptr) == !dialled.failure);
-  text = dialled.failure.text;
-  if (dialled.failure) {
-    CHECK(dialled.failure.kind == ErrorKind::kConnect);
-    co_return;
-  }
+/// Notes where a session is not encrypted.
+Task<void> LookForTls(PostgresConnection& session, std::string& text) {
   SqlStatement statement;
   statement.text = "select ssl from pg_stat_ssl where pid = pg_backend_pid()";
   SqlReply reply;
-  co_await dialled.connection->Execute(statement, {}, reply, Soon());
+  co_await session.Execute(statement, {}, reply, Soon());
   CHECK(reply.failure.text == "");
   if (reply.Value(0, 0) != "t") text = "not encrypted";
 }
 
 std::string Try(const std::string& conninfo) {
   CAPTURE(conninfo);
-  EventLoop loop;
-  std::string text;
-  RunOn(loop, Dial(loop, conninfo, text));
-  CHECK(text.find("wrong-secret") == std::string::npos);
-  return text;
-}
-
-bool Says(const std::string& text, std::string_view part) {
-  CAPTURE(text);
-  CHECK_MESSAGE(text.find(part) != std::string::npos, text);
-  return text.find(part) != std::string::npos;
+  PostgresConfig config;
+  config.conninfo = conninfo;
+  return TryDial([&](EventLoop& loop) { return backends::MakePostgresConnector(loop, config); },
+                 LookForTls);
 }
 
 }  // namespace

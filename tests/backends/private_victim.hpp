@@ -21,7 +21,7 @@
 
 namespace perf::backends {
 
-inline Deadline Soon() { return Deadline::After(Clock::now(), std::chrono::seconds(20)); }
+inline Deadline Soon() { return Deadline::After(Clock::now(), std::chrono::seconds(60)); }
 
 /// A directory that any user may fill, as /tmp.
 class OpenDirectory {

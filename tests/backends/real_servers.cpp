@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <utility>
 
 #include "libperf/backends/private_servers.hpp"
 #include "libperf/base/error.hpp"
@@ -52,7 +53,16 @@ void RunOn(EventLoop& loop, Task<void> body) {
   loop.Run();
 }
 
-Deadline Soon() { return Deadline::After(Clock::now(), std::chrono::seconds(20)); }
+Deadline Soon() { return Deadline::After(Clock::now(), std::chrono::seconds(60)); }
+
+Task<bool> Await(EventLoop& loop, std::function<bool()> condition) {
+  const Deadline deadline = Soon();
+  while (!condition()) {
+    if (deadline.Passed(Clock::now())) co_return false;
+    co_await loop.SleepUntil(Clock::now() + std::chrono::milliseconds(2));
+  }
+  co_return true;
+}
 
 int ClosedPort() {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -19,6 +20,9 @@ void RunOn(EventLoop& loop, Task<void> body);
 
 /// Far enough for a slow machine; a test that works never waits that long.
 Deadline Soon();
+
+/// False when that did not come true within the time that Soon() gives.
+Task<bool> Await(EventLoop& loop, std::function<bool()> condition);
 
 /// A loopback port where nobody listens.
 int ClosedPort();

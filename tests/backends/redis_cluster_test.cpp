@@ -14,11 +14,7 @@
 namespace perf::backends {
 namespace {
 
-using test::Command;
-using test::PooledRedis;
-using test::RunOn;
-using test::Soon;
-using test::Tally;
+using namespace test;
 
 TEST_SUITE_BEGIN("topologies");
 
@@ -80,6 +76,8 @@ TEST_CASE("redis cluster: each command finds its node") {
   CHECK(bench.pool->Core().Totals().dialled <= 4);
 }
 
+constexpr auto kPatience = std::chrono::seconds(20);
+
 /// Moves slots with their keys from one node to another, as redis-cli --cluster reshard does.
 class Mover {
  public:
@@ -98,18 +96,19 @@ class Mover {
 
  private:
   static std::string Id(const RedisDoor& door) {
-    const std::string reply = AskRedis(door, "CLUSTER MYID");
+    const std::string reply = AskRedis(door, "CLUSTER MYID", kPatience);
     return std::string(Trim(reply.substr(std::min(reply.find("\r\n"), reply.size()))));
   }
   bool Must(const RedisDoor& door, const std::string& command) {
-    const std::string reply = AskRedis(door, command);
+    const std::string reply = AskRedis(door, command, kPatience);
     if (reply.starts_with("+")) return true;
     error_ = command.substr(0, 60) + ": " + reply;
     return false;
   }
   bool MoveKeys(std::size_t slot) {
     for (;;) {
-      const std::string keys = AskRedis(from_, fmt::format("CLUSTER GETKEYSINSLOT {} 10", slot));
+      const std::string keys =
+          AskRedis(from_, fmt::format("CLUSTER GETKEYSINSLOT {} 10", slot), kPatience);
       std::string names;
       for (const std::string_view line : Split(keys, '\n')) {
         const std::string_view text = Trim(line);
@@ -215,7 +214,7 @@ Task<void> MoveUnderLoad(PooledRedis& bench, PrivateServers& servers, std::size_
         Count(bench, tally, keys, acknowledged, user * keys.size() / 6, user == 0 ? 5 : 1));
   }
   bench.loop.Spawn(ReadPairs(bench, tally, slots));
-  CHECK(co_await bench.Await([&] { return tally.written > 5 * keys.size(); }));
+  CHECK(co_await bench.Await([&] { return tally.written > keys.size(); }));
   CHECK_MESSAGE(tally.failed == 0, tally.Texts());
   const std::uint64_t before = tally.written;
   const TimePoint start = Clock::now();
@@ -269,7 +268,8 @@ Task<void> LoseNode(PooledRedis& bench, PrivateServers& servers) {
   co_await bench.Ask(get, reply);
   CHECK(reply.failure);
   CAPTURE(reply.failure.text);
-  CHECK((reply.failure.kind == ErrorKind::kConnect || reply.failure.kind == ErrorKind::kStatus));
+  CHECK((reply.failure.kind == ErrorKind::kConnect || reply.failure.kind == ErrorKind::kStatus ||
+         reply.failure.kind == ErrorKind::kTimeout));
   servers.Act("kv", ServerAction::kRestart, 2, Soon());
   CHECK(co_await Value(bench, get.words) == Json("x"));
 }
@@ -281,15 +281,6 @@ TEST_CASE("redis cluster: a node that is gone is said to be, and found when it i
   RunOn(bench.loop, LoseNode(bench, *servers));
 }
 
-Task<void> NoCluster(EventLoop& loop, std::string url, std::string needle) {
-  auto connector = MakeRedisConnector(loop, ParseRedisUrl(url));
-  auto dialled = co_await connector->Dial(Soon());
-  CHECK(dialled.connection == nullptr);
-  CHECK(dialled.failure.kind == ErrorKind::kConnect);
-  CAPTURE(dialled.failure.text);
-  CHECK(dialled.failure.text.find(needle) != std::string::npos);
-}
-
 TEST_CASE("redis cluster: what is none is said to be none") {
   auto servers = test::StartRedis(Topology::kPrimaryReplica);
   if (!servers) return;
@@ -298,8 +289,8 @@ TEST_CASE("redis cluster: what is none is said to be none") {
   const auto url = [&](int port) {
     return fmt::format("redis+cluster://:{}@127.0.0.1:{}", door.password, port);
   };
-  RunOn(loop, NoCluster(loop, url(door.port), "cluster support disabled"));
-  RunOn(loop, NoCluster(loop, url(test::ClosedPort()), "refused"));
+  RunOn(loop, DialSays(loop, url(door.port), "cluster support disabled"));
+  RunOn(loop, DialSays(loop, url(test::ClosedPort()), "refused"));
 }
 
 TEST_SUITE_END();

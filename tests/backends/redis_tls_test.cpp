@@ -11,9 +11,9 @@
 #include "libperf/backends/hiredis_asio.hpp"
 #include "libperf/backends/redis.hpp"
 #include "libperf/base/error.hpp"
-#include "real_servers.hpp"
 #include "tests/backends/private_nginx.hpp"
 #include "tests/backends/private_process.hpp"
+#include "tests/backends/tls_dial.hpp"
 
 namespace perf::test {
 namespace {
@@ -22,10 +22,12 @@ using backends::EventLoop;
 using backends::HiredisStream;
 using backends::RedisCommand;
 using backends::RedisConfig;
+using backends::RedisConnection;
 using backends::RedisReply;
 using backends::RedisTls;
-using backends::test::RunOn;
+using backends::test::Says;
 using backends::test::Soon;
+using backends::test::TryDial;
 
 class TlsRedis {
  public:
@@ -55,36 +57,20 @@ class TlsRedis {
   PrivateProcess process_;
 };
 
-/// What a dial gave: "" for a session that answers.
-Task<void> Dial(EventLoop& loop, const RedisConfig& config, std::string& text) {
-  auto connector = backends::MakeRedisConnector(loop, config);
-  auto dialled = co_await connector->Dial(Soon());
-  CHECK((dialled.connection != nullptr) == !dialled.failure);
-  text = dialled.failure.text;
-  if (dialled.failure) {
-    CHECK(dialled.failure.kind == ErrorKind::kConnect);
-    co_return;
-  }
+/// Whether a session answers, also with more than one TLS record.
+Task<void> Echo(RedisConnection& session, std::string&) {
   RedisCommand command;
   command.keep_reply = true;
   RedisReply reply;
   const std::string value(1 << 20, 'v');
   command.words = {"ECHO", value};
-  co_await dialled.connection->Execute(command, reply, Soon());
+  co_await session.Execute(command, reply, Soon());
   CHECK(reply.failure.text == "");
   CHECK((reply.value == Json(value)));
 }
 
 std::string Try(const RedisConfig& config) {
-  EventLoop loop;
-  std::string text;
-  RunOn(loop, Dial(loop, config, text));
-  CHECK(text.find("wrong-secret") == std::string::npos);
-  return text;
-}
-
-void Says(const std::string& text, std::string_view part) {
-  CHECK_MESSAGE(text.find(part) != std::string::npos, text);
+  return TryDial([&](EventLoop& loop) { return backends::MakeRedisConnector(loop, config); }, Echo);
 }
 
 /// The server's program where all that is needed is there.
