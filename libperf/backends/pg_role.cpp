@@ -111,6 +111,9 @@ Task<void> PgRoleWatch::Ask(std::size_t index) {
   }
   node.asking = false;
   Judge();
+  // Not one that refuses: whoever has a session with it will hear.
+  const bool hangs = node.state == State::kUnknown && deadline.Passed(Clock::now());
+  if (hangs && primary_ && primary_ != index && !Missing()) calls_.on_mute(index);
 }
 
 void PgRoleWatch::Judge() {

@@ -33,6 +33,7 @@ class PgRoleWatch {
   struct Calls {
     std::function<void(std::size_t host)> on_primary;       // it is another one, or the first
     std::function<void(std::string_view why)> on_replaced;  // the last one is not to be used
+    std::function<void(std::size_t host)> on_mute;  // it hangs, and another one is the primary
   };
   PgRoleWatch(EventLoop& loop, const PgServers& servers, Calls calls);
   ~PgRoleWatch();

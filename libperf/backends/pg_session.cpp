@@ -47,16 +47,19 @@ bool EndsServer(std::string_view sqlstate) noexcept {
 
 void PgSession::Close::operator()(pg_conn* connection) const noexcept { PQfinish(connection); }
 
-PgSession::PgSession(EventLoop& loop, std::shared_ptr<const PgFamily> family)
+PgSession::PgSession(EventLoop& loop, std::shared_ptr<const PgFamily> family, std::size_t host)
     : loop_(loop),
       family_(std::move(family)),
       epoch_(family_->epoch),
+      host_(host),
       watch_(
           loop, [](void* self) { static_cast<PgSession*>(self)->OnReadable(); },
           [](void* self) { static_cast<PgSession*>(self)->OnWritable(); }, this),
-      alarm_(loop, [this] { OnAlarm(); }) {}
+      alarm_(loop, [this] { OnAlarm(); }) {
+  family_->members.insert(this);
+}
 
-PgSession::~PgSession() = default;
+PgSession::~PgSession() { family_->members.erase(this); }
 
 void PgSession::Resume() {
   pending_ = false;
@@ -260,15 +263,24 @@ void PgSession::Finish() {
 void PgSession::OnAlarm() {
   expired_ = true;
   if (reply_ != nullptr) {
-    broken_ = true;
-    reply_->timing.done = Clock::now();
-    reply_->failure = {ErrorKind::kTimeout, TimeoutText(loop_, "waiting for the reply")};
-    reply_->sqlstate.clear();
-    CancelLater(PQgetCancel(connection_.get()));
-    Finish();
+    GiveUp(ErrorKind::kTimeout, TimeoutText(loop_, "waiting for the reply"));
   } else {
     Resume();
   }
+}
+
+void PgSession::Abandon(const std::string& why) {
+  if (reply_ != nullptr) GiveUp(ErrorKind::kProtocol, why);
+}
+
+/// The statement under way ends without an answer, and the session with it.
+void PgSession::GiveUp(ErrorKind kind, std::string why) {
+  broken_ = true;
+  reply_->timing.done = Clock::now();
+  reply_->failure = {kind, std::move(why)};
+  reply_->sqlstate.clear();
+  CancelLater(PQgetCancel(connection_.get()));
+  Finish();
 }
 
 }  // namespace perf::backends

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <coroutine>
+#include <cstddef>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -26,6 +28,8 @@ PgOptions MakePgOptions(const PostgresConfig& config);
 /// useless. 57P04 (database dropped) and 57P05 (idle for too long) are not.
 bool EndsServer(std::string_view sqlstate) noexcept;
 
+class PgSession;
+
 /// What the sessions of one connector have in common; it may go before they do.
 struct PgFamily {
   bool prepared = true;
@@ -37,18 +41,25 @@ struct PgFamily {
   /// Called by a session of the current epoch that has learnt that all of it are of no use: what
   /// the server said. Empty once the connector is gone.
   std::function<void(std::string_view why)> on_stale;
+  mutable std::set<PgSession*> members;  // that live
 };
 
 /// Non-blocking libpq on one loop.
 class PgSession final : public PostgresConnection {
  public:
-  PgSession(EventLoop& loop, std::shared_ptr<const PgFamily> family);
+  /// `host`: the number of its server among the connector's.
+  PgSession(EventLoop& loop, std::shared_ptr<const PgFamily> family, std::size_t host = 0);
   ~PgSession() override;
+  std::size_t Host() const noexcept { return host_; }
+  /// Whether all that were dialled with it have been given up.
+  bool Replaced() const noexcept { return epoch_ != family_->epoch; }
 
   /// Connects, authenticates and runs the init statements; a failure is kConnect.
   Task<Failure> Open(const PgOptions& options, Deadline deadline);
   /// An Open under way fails as soon as it is its turn.
   void HurryOpen();
+  /// A statement under way fails now: nobody will answer it.
+  void Abandon(const std::string& why);
 
   Task<void> Execute(const SqlStatement& statement, std::span<const SqlParameter> parameters,
                      SqlReply& reply, Deadline deadline) override;
@@ -91,6 +102,7 @@ class PgSession final : public PostgresConnection {
   bool Pump();
   bool Take(pg_result* result);
   void TakeError(pg_result* result);
+  void GiveUp(ErrorKind kind, std::string why);
   void Finish();
   bool IsPrepared(std::uint32_t id) const noexcept;
   void MarkPrepared(std::uint32_t id, bool prepared);
@@ -98,6 +110,7 @@ class PgSession final : public PostgresConnection {
   EventLoop& loop_;
   std::shared_ptr<const PgFamily> family_;
   std::uint64_t epoch_;
+  std::size_t host_;
   std::unique_ptr<pg_conn, Close> connection_;
   FdWatch watch_;  // released before the connection is closed
   Alarm alarm_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "libperf/backends/postgres.hpp"
 
+#include <fmt/format.h>
 #include <libpq-fe.h>
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include <numeric>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "libperf/backends/failure_text.hpp"
 #include "libperf/backends/pg_role.hpp"
@@ -140,7 +142,8 @@ class Connector final : public PostgresConnector {
       watch_ = std::make_unique<PgRoleWatch>(
           loop_, servers_,
           PgRoleWatch::Calls{[this](std::size_t) { HurryOthers(); },
-                             [this](std::string_view why) { Stale(why); }});
+                             [this](std::string_view why) { Stale(why); },
+                             [this](std::size_t host) { AbandonReplaced(host); }});
     }
   }
   ~Connector() override {
@@ -178,6 +181,7 @@ class Connector final : public PostgresConnector {
                      Deadline deadline);
   Task<void> AwaitPrimary(Dialled<PostgresConnection>& dialled, Deadline deadline);
   void HurryOthers();
+  void AbandonReplaced(std::size_t host);
   void Stale(std::string_view why);
 
   EventLoop& loop_;
@@ -275,7 +279,7 @@ Task<void> Connector::TryHost(std::size_t index, PgRole role, Dialled<PostgresCo
     const TimePoint now = Clock::now();
     const auto share = deadline.Remaining(now) / static_cast<std::int64_t>(addresses.size() - i);
     const Deadline part = deadline.IsNever() ? deadline : Deadline::After(now, share);
-    auto session = std::make_unique<PgSession>(loop_, family_);
+    auto session = std::make_unique<PgSession>(loop_, family_, index);
     const PgOptions options = OptionsFor(servers_, host, addresses[i], role);
     Attempt attempt(*this, index);
     attempt.session = session.get();
@@ -295,6 +299,21 @@ void Connector::HurryOthers() {
   const auto best = watch_->Primary();
   for (Attempt* attempt = attempts_; attempt != nullptr; attempt = attempt->next) {
     if (attempt->host != best && attempt->session != nullptr) attempt->session->HurryOpen();
+  }
+}
+
+/// What waits for an answer of a server that hangs and was replaced would wait to its deadline.
+void Connector::AbandonReplaced(std::size_t host) {
+  const std::string why =
+      fmt::format("{} does not answer, and {} is the primary now", servers_.hosts[host].Label(),
+                  servers_.hosts[*watch_->Primary()].Label());
+  std::vector<PgSession*> replaced;
+  for (PgSession* session : family_->members) {
+    if (session->Host() == host && session->Replaced()) replaced.push_back(session);
+  }
+  // Whoever awaits one of them goes on at once, and may destroy any.
+  for (PgSession* session : replaced) {
+    if (family_->members.contains(session)) session->Abandon(why);
   }
 }
 
