@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <vector>
 
+#include "libperf/base/quick_clock.hpp"
 #include "libperf/pool/blocking_state.hpp"
 #include "libperf/pool/core_inline.hpp"
-#include "libperf/pool/quick_clock.hpp"
 
 namespace perf::pool {
 namespace {

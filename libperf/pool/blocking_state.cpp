@@ -5,8 +5,8 @@
 #include <exception>
 #include <utility>
 
+#include "libperf/base/quick_clock.hpp"
 #include "libperf/pool/parker.hpp"
-#include "libperf/pool/quick_clock.hpp"
 
 namespace perf::pool {
 namespace {

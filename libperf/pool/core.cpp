@@ -5,8 +5,8 @@
 #include <cassert>
 #include <utility>
 
+#include "libperf/base/heavy_barrier.hpp"
 #include "libperf/pool/core_inline.hpp"
-#include "libperf/pool/heavy_barrier.hpp"
 
 namespace perf::pool {
 namespace {

@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <cassert>
 
+#include "libperf/base/heavy_barrier.hpp"
 #include "libperf/pool/core_inline.hpp"
-#include "libperf/pool/heavy_barrier.hpp"
 
 // The part of Core that deals with those who wait.
 namespace perf::pool {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "libperf/pool/heavy_barrier.hpp"
+#include "libperf/base/heavy_barrier.hpp"
 
 #include <linux/membarrier.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-namespace perf::pool {
+namespace perf {
 
 bool HeavyBarrier::Works() noexcept {
 #ifdef __SANITIZE_THREAD__
@@ -21,4 +21,4 @@ void HeavyBarrier::Pass() noexcept {
   syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
 }
 
-}  // namespace perf::pool
+}  // namespace perf

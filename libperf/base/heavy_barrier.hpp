@@ -3,7 +3,7 @@
 
 #include "libperf/base/export.hpp"
 
-namespace perf::pool {
+namespace perf {
 
 /// The expensive side of an asymmetric fence (membarrier(2); as in liburcu and folly): makes every
 /// running thread of the process pass a full barrier, so that the side that runs often needs none
@@ -17,4 +17,4 @@ class PERF_EXPORT HeavyBarrier {
   static void Pass() noexcept;
 };
 
-}  // namespace perf::pool
+}  // namespace perf

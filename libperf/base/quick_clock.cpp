@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "libperf/pool/quick_clock.hpp"
+#include "libperf/base/quick_clock.hpp"
 
 #ifdef __x86_64__
 #include <cpuid.h>
@@ -8,7 +8,7 @@
 
 #include <cstdint>
 
-namespace perf::pool {
+namespace perf {
 
 #ifdef __x86_64__
 namespace {
@@ -66,4 +66,4 @@ TimePoint QuickNow() noexcept {
 TimePoint QuickNow() noexcept { return Clock::now(); }
 #endif
 
-}  // namespace perf::pool
+}  // namespace perf
