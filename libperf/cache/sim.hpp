@@ -67,6 +67,9 @@ PERF_EXPORT std::vector<std::string_view> SimPolicies();
 
 /// Opens the same trace each time it is called (opt reads it twice).
 using TraceOpener = std::function<std::unique_ptr<TraceReader>()>;
+/// For a file; where it is standard input ("-") the second call throws ConfigError, which says that
+/// a file is needed.
+PERF_EXPORT TraceOpener OpenerOf(std::string path, TraceOptions options);
 
 struct SimOptions {
   std::vector<SimCell> cells;

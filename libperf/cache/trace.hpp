@@ -85,7 +85,7 @@ class PERF_EXPORT TraceReader {
   TraceReader(const TraceReader&) = delete;
   TraceReader& operator=(const TraceReader&) = delete;
   virtual ~TraceReader();
-  /// Fills from the front; fewer than asked for only at the end, 0 when there are no more.
+  /// Fills from the front; 0 when there are no more (fewer than asked for says nothing).
   virtual std::size_t Read(std::span<Request> into) = 0;
   /// Never kAuto.
   virtual TraceFormat Format() const noexcept = 0;

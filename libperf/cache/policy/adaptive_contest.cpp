@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "libperf/cache/policy/adaptive_contest.hpp"
+
+#include <cmath>
+
+namespace perf::cache {
+
+namespace {
+
+constexpr double kMemory = 4;      // of so many times the entries of a shadow in requests
+constexpr double kDeviations = 2;  // before a difference is believed,
+constexpr double kLead = 3;        // and hits
+
+/// All of a small cache; the error of a sample falls with its own size, hardly with the cache's.
+std::uint64_t SampleOf(std::uint64_t entries) {
+  constexpr std::uint64_t kMost = 1024;
+  return std::min(entries, kMost);
+}
+
+}  // namespace
+
+AdaptiveShadow::AdaptiveShadow(const Limits& limits, const AdaptiveRule& rule)
+    : budget_(limits), queues_(budget_, rule), table_(16, kNoSlot) {}
+
+bool AdaptiveShadow::Access(std::uint32_t hash, std::uint64_t weight) {
+  const std::size_t cell = Find(hash);
+  const Slot slot = table_[cell];
+  if (slot == kNoSlot) {
+    Put(hash, weight);
+    return false;
+  }
+  if (budget_.Bounds().weight != 0 &&
+      budget_.WeightOf(slot) != std::max<std::uint64_t>(weight, 1)) {
+    Free(cell);
+    Put(hash, weight);
+  } else {
+    queues_.Hit(slot);
+  }
+  return true;
+}
+
+void AdaptiveShadow::Put(std::uint32_t hash, std::uint64_t weight) {
+  if (budget_.Heavy(weight)) return;
+  if ((budget_.Used().entries + 2) * 4 > table_.size() * 3) Rehash();
+  Slot slot = slots_;
+  if (free_.empty()) {
+    ++slots_;
+  } else {
+    slot = free_.back();
+    free_.pop_back();
+  }
+  // Found by its hash even if it goes at once.
+  evicted_.clear();
+  queues_.Admit(slot, hash, weight, evicted_);
+  bool admitted = true;
+  for (const Slot gone : evicted_) {
+    if (gone == slot) {
+      admitted = false;
+      free_.push_back(gone);
+    } else {
+      Free(Find(queues_.HashOf(gone)));
+    }
+  }
+  if (admitted) table_[Find(hash)] = slot;
+}
+
+void AdaptiveShadow::Remove(std::uint32_t hash) noexcept {
+  const std::size_t cell = Find(hash);
+  if (table_[cell] != kNoSlot) Free(cell);
+}
+
+std::size_t AdaptiveShadow::Find(std::uint32_t hash) const noexcept {
+  std::size_t cell = Home(hash);
+  while (table_[cell] != kNoSlot && queues_.HashOf(table_[cell]) != hash) {
+    cell = (cell + 1) & (table_.size() - 1);
+  }
+  return cell;
+}
+
+/// What follows moves back, so that no tombstones gather.
+void AdaptiveShadow::Free(std::size_t cell) noexcept {
+  const Slot slot = table_[cell];
+  if (queues_.Holds(slot)) queues_.Forget(slot);
+  free_.push_back(slot);
+  const std::size_t mask = table_.size() - 1;
+  std::size_t hole = cell;
+  for (std::size_t at = (cell + 1) & mask; table_[at] != kNoSlot; at = (at + 1) & mask) {
+    const std::size_t home = Home(queues_.HashOf(table_[at]));
+    if (((at - home) & mask) < ((at - hole) & mask)) continue;
+    table_[hole] = table_[at];
+    hole = at;
+  }
+  table_[hole] = kNoSlot;
+}
+
+void AdaptiveShadow::Rehash() {
+  std::vector<Slot> old(table_.size() * 2, kNoSlot);
+  old.swap(table_);
+  for (const Slot slot : old) {
+    if (slot != kNoSlot) table_[Find(queues_.HashOf(slot))] = slot;
+  }
+}
+
+std::size_t AdaptiveShadow::Bytes() const noexcept {
+  return sizeof(*this) + budget_.Bytes() + queues_.Bytes() +
+         (table_.capacity() + free_.capacity() + evicted_.capacity()) * sizeof(Slot);
+}
+
+AdaptiveContest::AdaptiveContest(const Limits& whole, std::uint64_t entries) : entries_(entries) {
+  const std::uint64_t sample = SampleOf(entries);
+  const double ratio = static_cast<double>(sample) / static_cast<double>(entries);
+  threshold_ = static_cast<std::uint64_t>(ratio * 4294967296.0);
+  fade_ = 1 - 1 / (kMemory * static_cast<double>(sample));
+  const auto scaled = [&](std::uint64_t limit) {
+    if (limit == 0 || sample == entries) return limit;
+    return std::max<std::uint64_t>(1,
+                                   static_cast<std::uint64_t>(ratio * static_cast<double>(limit)));
+  };
+  const Limits limits{scaled(whole.entries), scaled(whole.weight)};
+  for (std::size_t rule = 0; rule < kAdaptiveRules.size(); ++rule) {
+    entrants_[rule].shadow = std::make_unique<AdaptiveShadow>(limits, kAdaptiveRules[rule]);
+  }
+}
+
+std::size_t AdaptiveContest::Learn(std::uint32_t hash, std::uint64_t weight, std::size_t followed) {
+  if (!Sampled(hash)) return followed;
+  for (Entrant& entrant : entrants_) entrant.hit = entrant.shadow->Access(hash, weight);
+  const bool own = entrants_[followed].hit;
+  std::size_t best = followed;
+  for (std::size_t rule = 0; rule < entrants_.size(); ++rule) {
+    Entrant& entrant = entrants_[rule];
+    entrant.hits = entrant.hits * fade_ + (entrant.hit ? 1 : 0);
+    entrant.unlike = entrant.unlike * fade_ + (entrant.hit != own ? 1 : 0);
+  }
+  for (std::size_t rule = 0; rule < entrants_.size(); ++rule) {
+    if (entrants_[rule].hits > entrants_[best].hits) best = rule;
+  }
+  const double lead = entrants_[best].hits - entrants_[followed].hits;
+  if (lead <= kLead + kDeviations * std::sqrt(entrants_[best].unlike)) return followed;
+  for (Entrant& entrant : entrants_) entrant.unlike = 0;
+  return best;
+}
+
+void AdaptiveContest::Remove(std::uint32_t hash) noexcept {
+  if (!Sampled(hash)) return;
+  for (Entrant& entrant : entrants_) entrant.shadow->Remove(hash);
+}
+
+std::size_t AdaptiveContest::Bytes() const noexcept {
+  std::size_t bytes = sizeof(*this);
+  for (const Entrant& entrant : entrants_) bytes += entrant.shadow->Bytes();
+  return bytes;
+}
+
+}  // namespace perf::cache

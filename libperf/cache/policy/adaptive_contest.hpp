@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "libperf/cache/policy/adaptive_queues.hpp"
+
+namespace perf::cache {
+
+/// A cache without values that follows one rule: would it have hit? About 40 bytes an entry.
+/// Thread safety: none.
+class AdaptiveShadow {
+ public:
+  AdaptiveShadow(const Limits& limits, const AdaptiveRule& rule);
+  AdaptiveShadow(const AdaptiveShadow&) = delete;
+  AdaptiveShadow& operator=(const AdaptiveShadow&) = delete;
+
+  /// True for a hit; a miss puts it.
+  bool Access(std::uint32_t hash, std::uint64_t weight);
+  void Remove(std::uint32_t hash) noexcept;
+  std::size_t Bytes() const noexcept;
+
+ private:
+  std::size_t Home(std::uint32_t hash) const noexcept { return hash & (table_.size() - 1); }
+  std::size_t Find(std::uint32_t hash) const noexcept;
+  void Free(std::size_t cell) noexcept;
+  void Put(std::uint32_t hash, std::uint64_t weight);
+  void Rehash();
+
+  Budget budget_;
+  AdaptiveQueues queues_;
+  std::vector<Slot> table_;  // open addressing by hash
+  std::vector<Slot> free_;
+  std::vector<Slot> evicted_;
+  Slot slots_ = 0;
+};
+
+/// Tries all of kAdaptiveRules on the same sample of the keys, each in a shadow that is as much
+/// smaller as the sample (SHARDS, Waldspurger et al., FAST 2015), and tells which one to follow:
+/// whoever hits more of late than the one that is followed, by more than chance explains (the sign
+/// test on the requests that only one of the two hits). Mini-simulations chose a window like this
+/// in "Adaptive Software Cache Management" (Einziger, Eytan, Friedman and Manes, Middleware 2018).
+class AdaptiveContest {
+ public:
+  /// entries: how many the cache holds or will hold; at least 1.
+  AdaptiveContest(const Limits& whole, std::uint64_t entries);
+
+  /// One request; the number of the rule to follow. O(1): most are not sampled when a cache is
+  /// large.
+  std::size_t Learn(std::uint32_t hash, std::uint64_t weight, std::size_t followed);
+  void Remove(std::uint32_t hash) noexcept;
+  /// False when a cache has become so much larger or smaller that the sample no longer suits it.
+  bool Suits(std::uint64_t entries) const noexcept {
+    return entries / 4 <= entries_ && entries >= entries_ / 4;
+  }
+  std::size_t Bytes() const noexcept;
+
+ private:
+  struct Entrant {
+    std::unique_ptr<AdaptiveShadow> shadow;
+    double hits = 0;
+    double unlike = 0;  // requests where it did not fare as the followed one
+    bool hit = false;
+  };
+
+  bool Sampled(std::uint32_t hash) const noexcept { return hash * 0x85ebca6bU < threshold_; }
+
+  std::uint64_t entries_;
+  std::uint64_t threshold_ = 0;
+  double fade_ = 0;
+  std::array<Entrant, kAdaptiveRules.size()> entrants_;
+};
+
+}  // namespace perf::cache
