@@ -51,25 +51,47 @@ class Entry {
 };
 
 /// Where a reader says what it looks at: what stands here is not freed.
-using Hazard = std::atomic<const void*>;
+class Hazard {
+ public:
+  const void* Held(std::memory_order order) const noexcept { return held_.load(order); }
+  void Hold(const void* what, std::memory_order order) noexcept { held_.store(what, order); }
+  void Share() noexcept { others_.fetch_add(1, std::memory_order_relaxed); }
+  void Release() noexcept {
+    // Who is alone here stays alone, for only a holder can share.
+    if (others_.load(std::memory_order_acquire) != 0) {
+      if (others_.fetch_sub(1, std::memory_order_acq_rel) != 0) return;
+      others_.store(0, std::memory_order_relaxed);  // another one left in between
+    }
+    held_.store(nullptr, std::memory_order_release);
+  }
+
+ private:
+  std::atomic<const void*> held_{nullptr};
+  std::atomic<std::uint32_t> others_{0};  // who share it, beyond one
+};
 
 /// Holds one entry of a Memory: its bytes stay as they are for as long as this lives, whatever
 /// happens to the entry or to the cache meanwhile, and nothing but this one entry is kept from
-/// being freed. Thread safety: a value that may move to another thread and be destroyed there.
-/// Lifetime: may outlive the cache. Costs a few stores; no reference count is written.
+/// being freed.
+/// Thread safety: a value that may move to another thread and be destroyed there.
+/// Lifetime: may outlive the cache. Costs a few stores to memory of its thread; only a copy counts,
+/// beside the one hazard that it shares.
 class PERF_EXPORT Handle {
  public:
   Handle() = default;
+  Handle(const Handle& other) noexcept : entry_(other.entry_), hazard_(other.hazard_) {
+    if (hazard_ != nullptr) hazard_->Share();
+  }
   Handle(Handle&& other) noexcept
       : entry_(std::exchange(other.entry_, nullptr)),
         hazard_(std::exchange(other.hazard_, nullptr)) {}
-  Handle& operator=(Handle&& other) noexcept {
+  Handle& operator=(Handle other) noexcept {
     std::swap(entry_, other.entry_);
     std::swap(hazard_, other.hazard_);
     return *this;
   }
   ~Handle() {
-    if (hazard_ != nullptr) hazard_->store(nullptr, std::memory_order_release);
+    if (hazard_ != nullptr) hazard_->Release();
   }
 
   explicit operator bool() const noexcept { return entry_ != nullptr; }
@@ -79,11 +101,11 @@ class PERF_EXPORT Handle {
   /// What the writer gave as PutOptions::meta; not aligned.
   std::string_view Meta() const noexcept { return entry_->Meta(); }
   TimePoint Expires() const noexcept { return entry_->Expires(); }
-  /// Another handle of the same entry, still without a count.
-  Handle Share() const;
+  /// Whether both hold the very same entry.
+  bool Same(const Handle& other) const noexcept { return entry_ == other.entry_; }
 
  private:
-  friend class Memory;
+  friend class MemoryShard;
   Handle(const Entry* entry, Hazard* hazard) noexcept : entry_(entry), hazard_(hazard) {}
 
   const Entry* entry_ = nullptr;
