@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "libperf/pool/pool_metrics.hpp"
 #include "libperf/pool/quick_clock.hpp"
 
 namespace perf::backends {
@@ -42,13 +43,16 @@ ConnectionPool::ConnectionPool(EventLoop& loop, Options options, Dial dial)
 
 void ConnectionPool::TakeBack(pool::Slot& slot, pool::Breaker::Permit& permit,
                               bool failed) noexcept {
-  if (permit) {
+  if (permit || options_.times != nullptr) {
     const TimePoint now = Clock::now();
+    const Duration used = now - slot.BorrowedAt();
+    if (options_.times != nullptr) options_.times->use.Observe(used);
     failed = failed || !slot.Get().Reusable();
-    options_.breaker->Record(
-        std::move(permit),
-        failed ? pool::Breaker::Outcome::kFailure : pool::Breaker::Outcome::kSuccess,
-        now - slot.BorrowedAt(), now);
+    if (permit) {
+      options_.breaker->Record(
+          std::move(permit),
+          failed ? pool::Breaker::Outcome::kFailure : pool::Breaker::Outcome::kSuccess, used, now);
+    }
   }
   if (options_.reset && slot.Get().NeedsReset() && slot.Get().Reusable() && !loop_.Cancelled()) {
     core_.MarkBusy(slot);
@@ -97,10 +101,11 @@ Task<void> ConnectionPool::DecideAt(TimePoint at) {
 }
 
 Task<void> ConnectionPool::DialOne(pool::Slot& slot) {
-  const Deadline deadline = Deadline::After(Clock::now(), options_.connect_timeout);
-  Dialled<Connection> dialled = co_await dial_(deadline);
+  const TimePoint began = Clock::now();
+  Dialled<Connection> dialled = co_await dial_(Deadline::After(began, options_.connect_timeout));
   const TimePoint now = Clock::now();
   if (dialled.connection) {
+    if (options_.times != nullptr) options_.times->create.Observe(now - began);
     core_.Dialled(slot, std::move(dialled.connection), now);
   } else {
     core_.DialFailed(slot, dialled.failure.text, now);
@@ -113,7 +118,10 @@ Task<Failure> ConnectionPool::Probe(Deadline deadline) {
   Dialled<Connection> dialled = co_await dial_(deadline);
   Failure failure = dialled.failure;
   const TimePoint now = Clock::now();
-  if (dialled.connection) core_.Adopt(std::move(dialled.connection), now, now - began);
+  if (dialled.connection) {
+    if (options_.times != nullptr) options_.times->create.Observe(now - began);
+    core_.Adopt(std::move(dialled.connection), now, now - began);
+  }
   co_return failure;
 }
 
@@ -278,6 +286,7 @@ ConnectionPool::Acquired ConnectionPool::Acquire::await_resume() {
   // The clock is read only by those who waited: the rest got theirs at once.
   acquired.at = alarm_ ? Clock::now() : now_;
   if (slot_ != nullptr) {
+    if (pool_.options_.times != nullptr) pool_.options_.times->wait.Observe(acquired.at - now_);
     acquired.loan = Loan(pool_, *std::exchange(slot_, nullptr), std::move(permit_));
   } else {
     acquired.failure = AsFailure(*why_);

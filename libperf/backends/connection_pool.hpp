@@ -16,6 +16,10 @@
 #include "libperf/pool/breaker.hpp"
 #include "libperf/pool/core.hpp"
 
+namespace perf::pool {
+struct PoolTimes;
+}
+
 namespace perf::backends {
 
 class ConnectionPool;
@@ -74,6 +78,7 @@ class PERF_EXPORT ConnectionPool {
     Duration care_timeout = std::chrono::seconds(2);
     std::function<void(const pool::Holder& holder)> on_leak;
     pool::Breaker* breaker = nullptr;  // asked before each borrow, told at each return
+    pool::PoolTimes* times = nullptr;  // told of each dial, wait and loan; outlives the pool
   };
   ConnectionPool(EventLoop& loop, Options options, Dial dial);
 

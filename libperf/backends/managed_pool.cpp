@@ -5,20 +5,11 @@
 
 #include <utility>
 
+#include "libperf/backends/dial_with.hpp"
 #include "libperf/base/url.hpp"
 
 namespace perf::backends {
 namespace {
-
-/// Adapts a connector's typed dial to the pool's.
-template <typename Connector>
-Task<Dialled<Connection>> DialWith(Connector& connector, Deadline deadline) {
-  auto typed = co_await connector.Dial(deadline);
-  Dialled<Connection> plain;
-  plain.connection = std::move(typed.connection);
-  plain.failure = std::move(typed.failure);
-  co_return plain;
-}
 
 class ManagedPostgres final : public ManagedPool {
  public:
@@ -29,7 +20,6 @@ class ManagedPostgres final : public ManagedPool {
     connector_ = MakePostgresConnector(loop, std::move(config));
     MakePool(loop, std::move(options),
              [this](Deadline deadline) { return DialWith(*connector_, deadline); });
-    connector_->OnStale([this] { Pool().Invalidate(); });
     connector_->OnStale([this] { Pool().Invalidate(); });
   }
   ~ManagedPostgres() override { DropPool(); }
@@ -52,7 +42,6 @@ class ManagedRedis final : public ManagedPool {
     ping_.words = {"PING"};
     MakePool(loop, std::move(options),
              [this](Deadline deadline) { return DialWith(*connector_, deadline); });
-    connector_->OnStale([this] { Pool().Invalidate(); });
     connector_->OnStale([this] { Pool().Invalidate(); });
   }
   ~ManagedRedis() override { DropPool(); }
@@ -104,6 +93,7 @@ ManagedPool::~ManagedPool() = default;
 void ManagedPool::MakePool(EventLoop& loop, ConnectionPool::Options options,
                            ConnectionPool::Dial dial) {
   options.breaker = &breaker_;
+  options.times = &times_;
   pool_ = std::make_unique<ConnectionPool>(loop, std::move(options), std::move(dial));
 }
 
@@ -187,8 +177,10 @@ pool::PoolFigures ManagedPool::Figures() const {
   figures.backend = Kind() == "postgres" ? "postgresql" : std::string(Kind());
   figures.now = pool_->Core().Now();
   figures.totals = pool_->Core().Totals();
-  figures.min = pool_->Settings().limits.min;
-  figures.max = pool_->Settings().limits.max;
+  const pool::Limits limits = pool_->Core().Bounds();
+  figures.min = limits.min;
+  figures.max = limits.max;
+  figures.times = &times_;
   figures.breaker = breaker_.Snapshot(Clock::now());
   return figures;
 }

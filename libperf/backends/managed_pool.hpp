@@ -60,6 +60,7 @@ class ManagedPool {
  private:
   void Note(const Failure& failure, Duration latency, TimePoint now);
   pool::Breaker breaker_{pool::BreakerOptions{}};
+  pool::PoolTimes times_;
   std::unique_ptr<ConnectionPool> pool_;
   PoolHealth health_;
   bool checking_ = false;

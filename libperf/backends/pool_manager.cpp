@@ -210,8 +210,6 @@ void PoolManager::AddPostgres(const std::string& name, PostgresConfig config) {
 void PoolManager::AddRedis(const std::string& name, RedisConfig config) {
   config.node_connections = state_->config.redis_max_connections;
   config.connect_timeout = state_->config.connect_timeout;
-  config.node_connections = state_->config.redis_max_connections;
-  config.connect_timeout = state_->config.connect_timeout;
   state_->Add(MakeManagedRedis(state_->loop,
                                state_->PoolOptions(name, 0, state_->config.redis_max_connections),
                                std::move(config)));

@@ -2,6 +2,7 @@
 #include "libperf/backends/connection_pool.hpp"
 
 #include <doctest/doctest.h>
+#include <time.h>
 
 #include <algorithm>
 #include <memory>
@@ -319,5 +320,36 @@ TEST_CASE("connection pool: a crowd is served in order, by at most max connectio
   CHECK(crowd.target.most_living <= 5);
   CHECK(std::is_sorted(crowd.order.begin(), crowd.order.end()));
   CHECK(crowd.pool->Core().Now().in_use == 0);
+  CHECK(!watchdog.Bitten());
+}
+
+TEST_CASE("connection pool: 200 who wait for 10 connections use less than 5 % of a processor") {
+  FakeTarget target;
+  ConnectionPool::Options options = Named({.min = 10, .max = 10});
+  options.acquire_timeout = 1h;
+  ConnectionPool pool(target.loop, options, target.Dialler());
+  Watchdog watchdog(target.loop);
+  int served = 0;
+  const auto borrow = [&]() -> Task<void> {
+    ConnectionPool::Acquired acquired = co_await pool.Borrow(Clock::now());
+    REQUIRE(acquired.loan);
+    co_await target.loop.SleepUntil(Clock::now() + 100ms);  // what the others do meanwhile
+    if (++served == 200) target.loop.Stop();
+  };
+  for (int i = 0; i < 200; ++i) target.loop.Spawn(borrow());
+  const auto cpu_time = [] {
+    timespec spent{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &spent);
+    return Duration(std::chrono::seconds(spent.tv_sec)) + std::chrono::nanoseconds(spent.tv_nsec);
+  };
+  const Duration cpu_before = cpu_time();
+  const TimePoint from = Clock::now();
+  target.loop.Run();
+  const Duration took = Clock::now() - from;
+  const Duration cpu = cpu_time() - cpu_before;
+  CHECK(target.loop.Drain(Deadline(Clock::now() + 20s)));
+  CHECK(served == 200);
+  CHECK(took >= 2s);  // 20 turns
+  CHECK(cpu * 20 < took);
   CHECK(!watchdog.Bitten());
 }

@@ -205,6 +205,56 @@ TEST_CASE("pool manager opens three kinds together, asks them and answers blocki
   CHECK(manager.Snapshot().Find("stale")->AsBool());
 }
 
+/// The value behind `series`, its name with its labels.
+double Exposed(const std::string& text, const std::string& series) {
+  CAPTURE(series);
+  const std::size_t at = text.find("\n" + series + " ");
+  REQUIRE(at != std::string::npos);
+  return std::stod(text.substr(at + series.size() + 2));
+}
+
+TEST_CASE("pool manager exports how long dials, waits and loans took, each of them once") {
+  if (!All().there) return;
+  ConnectionPoolConfig config = Quick();
+  config.db_min_size = config.db_max_size = 1;
+  PoolManager manager(config);
+  manager.InitializeDefaultPools(All().servers.Url("db"), All().servers.Url("kv"),
+                                 All().servers.Url("speech"), Soon());
+  metrics::Registry registry;
+  const auto registrations = manager.RegisterMetrics(registry);
+  constexpr int kThreads = 4, kQueries = 5;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kThreads; ++i) {
+    threads.emplace_back([&] {
+      for (int query = 0; query < kQueries; ++query) {
+        CHECK(manager.Query("database", "select pg_sleep(0.01)", {}, Soon()).failure.text == "");
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(manager.Command("redis", {"PING"}, Soon()).failure.text == "");
+  CHECK(manager.Stop(Soon()));  // nothing is lent or asked any more
+  const std::string text = metrics::Expose(registry.Gather());
+  for (const std::string labels :
+       {R"(pool="database",backend="postgresql")", R"(pool="redis",backend="redis")",
+        R"(pool="http",backend="http")"}) {
+    const auto value = [&](const char* name, const char* more = "") {
+      return Exposed(text, fmt::format("perfkit_pool_{}{{{}{}}}", name, labels, more));
+    };
+    const double acquired = value("acquires_total", R"(,result="ok")");
+    CHECK(acquired > 0);
+    CHECK(value("connection_wait_seconds_count") == acquired);
+    CHECK(value("connection_use_seconds_count") == acquired);
+    CHECK(value("connection_use_seconds_sum") > 0);
+    CHECK(value("connection_create_seconds_count") == value("connections_opened_total"));
+    CHECK(value("connection_create_seconds_sum") > 0);
+  }
+  const std::string database = R"({pool="database",backend="postgresql"})";
+  CHECK(Exposed(text, "perfkit_pool_connection_use_seconds_sum" + database) >=
+        0.01 * kThreads * kQueries);
+  CHECK(Exposed(text, "perfkit_pool_connection_wait_seconds_sum" + database) > 0);
+}
+
 TEST_CASE("pool manager lends to coroutines on its loop, and to many threads at once") {
   if (!All().there) return;
   PoolManager manager(Quick());

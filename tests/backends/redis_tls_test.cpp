@@ -93,15 +93,19 @@ struct Fixture {
 
 TEST_CASE("redis tls: without it in hiredis, a clear error before anything is dialled") {
   EventLoop loop;
-  RedisConfig config = backends::ParseRedisUrl("rediss://localhost");
-  if (!HiredisStream::HasTls()) {
+  for (const char* url : {"rediss://localhost", "rediss://one.example,two.example",
+                          "rediss+sentinel://localhost/main", "rediss+cluster://localhost"}) {
+    CAPTURE(url);
+    RedisConfig config = backends::ParseRedisUrl(url);
+    if (!HiredisStream::HasTls()) {
+      CHECK_THROWS_WITH_AS(backends::MakeRedisConnector(loop, config),
+                           "TLS to Redis needs hiredis >= 1.0", ConfigError);
+      continue;
+    }
+    config.tls.ca_file = "/nowhere/ca.pem";
     CHECK_THROWS_WITH_AS(backends::MakeRedisConnector(loop, config),
-                         "TLS to Redis needs hiredis >= 1.0", ConfigError);
-    return;
+                         doctest::Contains("/nowhere/ca.pem"), ConfigError);
   }
-  config.tls.ca_file = "/nowhere/ca.pem";
-  CHECK_THROWS_WITH_AS(backends::MakeRedisConnector(loop, config),
-                       doctest::Contains("/nowhere/ca.pem"), ConfigError);
 }
 
 TEST_CASE_FIXTURE(Fixture, "redis tls: own authority, and each fault told apart") {
