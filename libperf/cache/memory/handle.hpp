@@ -101,6 +101,8 @@ class PERF_EXPORT Handle {
   /// What the writer gave as PutOptions::meta; not aligned.
   std::string_view Meta() const noexcept { return entry_->Meta(); }
   TimePoint Expires() const noexcept { return entry_->Expires(); }
+  /// Another one that holds the same entry, as a copy does.
+  Handle Share() const noexcept { return *this; }
   /// Whether both hold the very same entry.
   bool Same(const Handle& other) const noexcept { return entry_ == other.entry_; }
 
