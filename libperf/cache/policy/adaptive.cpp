@@ -13,8 +13,8 @@ std::size_t Adaptive::MetadataBytes() const noexcept {
 }
 
 void Adaptive::Compete(std::uint64_t entries) {
-  contest_ =
-      std::make_unique<AdaptiveContest>(budget_.Bounds(), std::max<std::uint64_t>(entries, 1));
+  contest_ = std::make_unique<AdaptiveContest>(
+      budget_.Bounds(), std::max<std::uint64_t>(entries, 1), budget_.Used().entries == 0);
 }
 
 void Adaptive::Learn(std::uint32_t hash, std::uint64_t weight) {
@@ -38,19 +38,42 @@ void Adaptive::Rewrite(Slot slot, const Arrival& arrival) {
 }
 
 void Adaptive::Admit(Slot slot, const Arrival& arrival, std::vector<Slot>& evicted) {
+  const bool full = !budget_.Fits(arrival.weight);
   // Where weights are bounded only a full cache knows how many entries it holds.
-  if (budget_.Bounds().weight != 0 && !budget_.Fits(arrival.weight)) {
+  if (full && budget_.Bounds().weight != 0) {
     const std::uint64_t held = budget_.Used().entries;
     if (!contest_ || !contest_->Suits(held)) Compete(held);
   }
+  if (full && contest_) contest_->Fit(budget_.Used());
   const std::uint32_t hash = Short(arrival.hash);
   Learn(hash, arrival.weight);
+  std::size_t gone = evicted.size();
   queues_.Admit(slot, hash, arrival.weight, evicted);
+  for (; gone < evicted.size(); ++gone) {
+    if (evicted[gone] != slot) Depart(evicted[gone]);
+  }
+  if (contest_ && queues_.Holds(slot)) contest_->Came(hash, budget_.WeightOf(slot));
+}
+
+/// One that is held no longer; its hash and weight stand until its slot is used again.
+void Adaptive::Depart(Slot slot) noexcept {
+  if (contest_) contest_->Went(queues_.HashOf(slot), budget_.WeightOf(slot));
+}
+
+void Adaptive::EvictOne(std::vector<Slot>& evicted) {
+  queues_.EvictOne(evicted);
+  Depart(evicted.back());
 }
 
 void Adaptive::Forget(Slot slot) noexcept {
+  Depart(slot);
   if (contest_) contest_->Remove(queues_.HashOf(slot));
   queues_.Forget(slot);
+}
+
+void Adaptive::Reweigh(Slot slot, std::uint64_t from, std::uint64_t to) noexcept {
+  queues_.Reweigh(slot, from, to);
+  if (contest_) contest_->Reweighed(queues_.HashOf(slot), from, to);
 }
 
 }  // namespace perf::cache

@@ -25,11 +25,9 @@ class Adaptive final : public PolicyOf<Adaptive> {
 
   bool Holds(Slot slot) const noexcept { return queues_.Holds(slot); }
   void Admit(Slot slot, const Arrival& arrival, std::vector<Slot>& evicted);
-  void EvictOne(std::vector<Slot>& evicted) { queues_.EvictOne(evicted); }
+  void EvictOne(std::vector<Slot>& evicted);
   void Forget(Slot slot) noexcept;
-  void Reweigh(Slot slot, std::uint64_t from, std::uint64_t to) noexcept {
-    queues_.Reweigh(slot, from, to);
-  }
+  void Reweigh(Slot slot, std::uint64_t from, std::uint64_t to) noexcept;
   void Rewrite(Slot slot, const Arrival& arrival);
 
  private:
@@ -38,6 +36,7 @@ class Adaptive final : public PolicyOf<Adaptive> {
   }
   void Learn(std::uint32_t hash, std::uint64_t weight);
   void Compete(std::uint64_t entries);
+  void Depart(Slot slot) noexcept;
 
   std::uint64_t salt_;
   AdaptiveQueues queues_;

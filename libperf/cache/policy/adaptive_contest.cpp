@@ -17,6 +17,12 @@ std::uint64_t SampleOf(std::uint64_t entries) {
   return std::min(entries, kMost);
 }
 
+/// 0 stays 0, which is unbounded.
+std::uint64_t Scaled(std::uint64_t limit, double ratio) {
+  if (limit == 0) return 0;
+  return std::max<std::uint64_t>(1, static_cast<std::uint64_t>(ratio * static_cast<double>(limit)));
+}
+
 }  // namespace
 
 AdaptiveShadow::AdaptiveShadow(const Limits& limits, const AdaptiveRule& rule)
@@ -64,6 +70,11 @@ void AdaptiveShadow::Put(std::uint32_t hash, std::uint64_t weight) {
   if (admitted) table_[Find(hash)] = slot;
 }
 
+void AdaptiveShadow::Resize(const Limits& limits) noexcept {
+  budget_.Rebound(limits);
+  queues_.Fit();
+}
+
 void AdaptiveShadow::Remove(std::uint32_t hash) noexcept {
   const std::size_t cell = Find(hash);
   if (table_[cell] != kNoSlot) Free(cell);
@@ -106,20 +117,35 @@ std::size_t AdaptiveShadow::Bytes() const noexcept {
          (table_.capacity() + free_.capacity() + evicted_.capacity()) * sizeof(Slot);
 }
 
-AdaptiveContest::AdaptiveContest(const Limits& whole, std::uint64_t entries) : entries_(entries) {
-  const std::uint64_t sample = SampleOf(entries);
-  const double ratio = static_cast<double>(sample) / static_cast<double>(entries);
+AdaptiveContest::AdaptiveContest(const Limits& whole, std::uint64_t entries, bool tracks)
+    : whole_(whole),
+      limits_(whole),
+      entries_(entries),
+      sample_(SampleOf(entries)),
+      tracks_(tracks) {
+  const double ratio = static_cast<double>(sample_) / static_cast<double>(entries);
   threshold_ = static_cast<std::uint64_t>(ratio * 4294967296.0);
-  fade_ = 1 - 1 / (kMemory * static_cast<double>(sample));
-  const auto scaled = [&](std::uint64_t limit) {
-    if (limit == 0 || sample == entries) return limit;
-    return std::max<std::uint64_t>(1,
-                                   static_cast<std::uint64_t>(ratio * static_cast<double>(limit)));
-  };
-  const Limits limits{scaled(whole.entries), scaled(whole.weight)};
+  fade_ = 1 - 1 / (kMemory * static_cast<double>(sample_));
+  if (sample_ != entries) limits_ = {Scaled(whole.entries, ratio), Scaled(whole.weight, ratio)};
   for (std::size_t rule = 0; rule < kAdaptiveRules.size(); ++rule) {
-    entrants_[rule].shadow = std::make_unique<AdaptiveShadow>(limits, kAdaptiveRules[rule]);
+    entrants_[rule].shadow = std::make_unique<AdaptiveShadow>(limits_, kAdaptiveRules[rule]);
   }
+}
+
+void AdaptiveContest::Fit(const Load& held) noexcept {
+  if (!tracks_ || sample_ == entries_ || tracked_.entries < sample_ / 4) return;
+  constexpr std::uint64_t kSteps = 128;  // finer than the error that remains
+  const auto near = [](std::uint64_t now, std::uint64_t then) {
+    return (now > then ? now - then : then - now) <= then / kSteps;
+  };
+  const auto share = [](std::uint64_t part, std::uint64_t all) {
+    return all == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(all);
+  };
+  const Limits limits{Scaled(whole_.entries, share(tracked_.entries, held.entries)),
+                      Scaled(whole_.weight, share(tracked_.weight, held.weight))};
+  if (near(limits.entries, limits_.entries) && near(limits.weight, limits_.weight)) return;
+  limits_ = limits;
+  for (Entrant& entrant : entrants_) entrant.shadow->Resize(limits);
 }
 
 std::size_t AdaptiveContest::Learn(std::uint32_t hash, std::uint64_t weight, std::size_t followed) {

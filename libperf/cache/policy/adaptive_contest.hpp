@@ -16,6 +16,7 @@ class AdaptiveShadow {
   /// True for a hit; a miss puts it.
   bool Access(std::uint32_t hash, std::uint64_t weight);
   void Remove(std::uint32_t hash) noexcept;
+  void Resize(const Limits& limits) noexcept;
   std::size_t Bytes() const noexcept;
 
  private:
@@ -40,8 +41,24 @@ class AdaptiveShadow {
 /// in "Adaptive Software Cache Management" (Einziger, Eytan, Friedman and Manes, Middleware 2018).
 class AdaptiveContest {
  public:
-  /// entries: how many the cache holds or will hold; at least 1.
-  AdaptiveContest(const Limits& whole, std::uint64_t entries);
+  /// entries: how many the cache holds or will hold; at least 1. tracks: it is still empty, so
+  /// that Came and Went will tell all that it holds.
+  AdaptiveContest(const Limits& whole, std::uint64_t entries, bool tracks);
+
+  /// What the cache has come to hold, and no longer holds. As many of the sampled keys as it holds
+  /// fit into a shadow: so a shadow is not too small or too large for a sample that caught more or
+  /// fewer of the keys in use, which near the length of a loop would decide.
+  void Came(std::uint32_t hash, std::uint64_t weight) noexcept {
+    if (Sampled(hash)) tracked_.Add(weight);
+  }
+  void Went(std::uint32_t hash, std::uint64_t weight) noexcept {
+    if (Sampled(hash)) tracked_.Drop(weight);
+  }
+  void Reweighed(std::uint32_t hash, std::uint64_t from, std::uint64_t to) noexcept {
+    if (Sampled(hash)) tracked_.weight += to - from;
+  }
+  /// Brings the shadows to the size that the sample of a full cache asks for.
+  void Fit(const Load& held) noexcept;
 
   /// One request; the number of the rule to follow. O(1): most are not sampled when a cache is
   /// large.
@@ -63,7 +80,12 @@ class AdaptiveContest {
 
   bool Sampled(std::uint32_t hash) const noexcept { return hash * 0x85ebca6bU < threshold_; }
 
-  std::uint64_t entries_;
+  const Limits whole_;
+  Limits limits_;  // of a shadow
+  Load tracked_;
+  const std::uint64_t entries_;
+  const std::uint64_t sample_;
+  const bool tracks_;
   std::uint64_t threshold_ = 0;
   double fade_ = 0;
   std::array<Entrant, kAdaptiveRules.size()> entrants_;

@@ -18,6 +18,8 @@ class AdaptiveQueues {
 
   /// From now on; what is held stays and goes by the new rule.
   void Follow(const AdaptiveRule& rule) noexcept;
+  /// After the bounds of the budget have changed.
+  void Fit() noexcept { Follow(rule_); }
   bool Holds(Slot slot) const noexcept { return rings_.Holds(slot); }
   /// Requires: held.
   std::uint32_t HashOf(Slot slot) const noexcept { return entries_[slot].hash; }

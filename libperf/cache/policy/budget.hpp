@@ -52,6 +52,8 @@ class Budget {
   explicit Budget(Limits limits) noexcept : limits_(limits) {}
 
   const Limits& Bounds() const noexcept { return limits_; }
+  /// What is too much then goes with the next one that is added. The same limits bind as before.
+  void Rebound(const Limits& limits) noexcept { limits_ = limits; }
   const Load& Used() const noexcept { return used_; }
   bool Heavy(std::uint64_t weight) const noexcept {
     return limits_.weight != 0 && weight > limits_.weight;
