@@ -164,6 +164,36 @@ TEST_CASE("pool core: a probe that hangs fails those who wait for it, and those 
   CHECK(core.TryTake(again + 20ms) != nullptr);
 }
 
+TEST_CASE(
+    "pool core: a probe that hangs beside a connection that lives asks for no more decisions") {
+  // With room for another dial, and without.
+  for (const std::size_t max_dials : {1, 4}) {
+    CAPTURE(max_dials);
+    Core core(Limits{.max = 3, .max_dials = max_dials}, 1);
+    auto held = Fill(core, 1);
+    Borrower waiter;
+    core.Enqueue(waiter, kStart);
+    const TimePoint first = core.NextDecision(kStart);
+    Slot* dial = core.StartDial(first);
+    REQUIRE(dial != nullptr);
+    core.DialFailed(*dial, "no route", first);
+    const TimePoint again = core.RetryAt();
+    Slot* probe = core.StartDial(again);
+    REQUIRE(probe != nullptr);
+    const TimePoint patience_ends = again + Core::kProbePatience;
+    CHECK(core.NextDecision(again) == patience_ends);
+    // The one that is held may come back: nobody fails, and there is nothing to decide before.
+    CHECK(core.StartDial(patience_ends) == nullptr);
+    CHECK(waiter.cause == Cause::kNone);
+    // An instant that has passed would be asked for again and again, without a pause.
+    CHECK(core.NextDecision(patience_ends) == TimePoint::max());
+    CHECK(core.NextDecision(patience_ends + 1s) == TimePoint::max());
+    core.Dialled(*probe, Make(), patience_ends + 2s);
+    CHECK(waiter.slot != nullptr);
+    core.Return(*held[0], patience_ends + 2s);
+  }
+}
+
 TEST_CASE("pool core: while a connection lives a failed dial fails nobody") {
   Core core(Limits{.max = 2}, 1);
   auto held = Fill(core, 1);

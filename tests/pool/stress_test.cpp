@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <latch>
 #include <string>
 #include <thread>
 #include <vector>
@@ -141,39 +143,48 @@ TEST_CASE("pool bug 3: a return between the look for an idle one and the queue i
   }
 }
 
-TEST_CASE("pool bug 8: those who wait sleep") {
-  std::atomic<int> living{0};
-  BlockingPool pool(Named({.min = 2, .max = 2}),
-                    [&](Deadline, std::string&) { return std::make_unique<Guarded>(living); });
-  REQUIRE(pool.Prefill(Deadline(Clock::now() + 60s)));
-  std::atomic<std::int64_t> used_us{0};
-  std::atomic<int> served{0};
-  auto a = pool.Acquire(Deadline(Clock::now() + 60s));
-  auto b = pool.Acquire(Deadline(Clock::now() + 60s));
-  Duration waited{};
-  std::thread releaser([&] {
-    while (pool.Core().Now().waiting < 40) std::this_thread::yield();
+/// Of all threads of the process.
+std::chrono::microseconds CpuTime() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return std::chrono::seconds(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+         std::chrono::microseconds(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+}
+
+TEST_CASE("pool bug 8: 200 who wait for 10 connections use less than 5 % of a processor") {
+  for (const Fairness fairness : {Fairness::kStrict, Fairness::kBounded}) {
+    std::atomic<int> living{0};
+    BlockingPool pool(Named({.min = 10, .max = 10, .fairness = fairness}),
+                      [&](Deadline, std::string&) { return std::make_unique<Guarded>(living); });
+    REQUIRE(pool.Prefill(Deadline(Clock::now() + 60s)));
+    // Threads begin and end outside of what is measured.
+    std::latch ready(201), go(1), served(200);
+    std::atomic<int> refused{0};
+    std::thread crowd([&] {
+      Together(200, [&](int) {
+        ready.count_down();
+        go.wait();
+        {
+          const auto lent = pool.Acquire(Deadline(Clock::now() + 60s));
+          if (!lent.loan) ++refused;
+          std::this_thread::sleep_for(100ms);  // what is tested: what the others do meanwhile
+        }
+        served.count_down();
+      });
+    });
+    ready.arrive_and_wait();
+    const auto cpu_before = CpuTime();
     const TimePoint from = Clock::now();
-    std::this_thread::sleep_for(200ms);  // this is what is tested: what others do meanwhile
-    waited = Clock::now() - from;
-    a.loan.Return();
-    b.loan.Return();
-  });
-  const auto cpu_us = [] {
-    rusage usage{};
-    getrusage(RUSAGE_THREAD, &usage);
-    return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1'000'000 + usage.ru_utime.tv_usec +
-           usage.ru_stime.tv_usec;
-  };
-  Together(40, [&](int) {
-    const auto before = cpu_us();
-    if (pool.Acquire(Deadline(Clock::now() + 60s)).loan) ++served;
-    used_us += cpu_us() - before;
-  });
-  releaser.join();
-  CHECK(served == 40);
-  // Forty that look again and again use a core or more all the time.
-  CHECK(std::chrono::microseconds(used_us.load()) < waited / 4);
+    go.count_down();
+    served.wait();
+    const Duration took = Clock::now() - from;
+    const Duration cpu = CpuTime() - cpu_before;
+    crowd.join();
+    CHECK(refused == 0);
+    CHECK(took >= 2s);  // 20 turns
+    MESSAGE(ToMs(cpu) << " ms of CPU in " << ToMs(took) << " ms");
+    CHECK(cpu * 20 < took);
+  }
 }
 
 TEST_CASE("pool stress: pause, resize, invalidation and upkeep in the middle of it all") {
