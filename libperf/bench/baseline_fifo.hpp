@@ -7,9 +7,9 @@
 #include <memory>
 #include <mutex>
 #include <utility>
-#include <vector>
 
 #include "libperf/base/clock.hpp"
+#include "libperf/bench/baseline_pool.hpp"
 #include "libperf/pool/resource.hpp"
 
 namespace perf::bench {
@@ -17,31 +17,9 @@ namespace perf::bench {
 /// The textbook's fair pool: one mutex, a queue of waiters with a condition variable each, and what
 /// comes back is handed to the oldest of them.
 /// Thread safety: all methods. Lifetime: outlives its loans.
-class BaselineFifo {
+class BaselineFifo : public BaselinePool<BaselineFifo> {
  public:
-  using Resources = std::vector<std::unique_ptr<pool::Resource>>;
-
-  class Loan {
-   public:
-    Loan() noexcept = default;
-    Loan(BaselineFifo& pool, std::unique_ptr<pool::Resource> resource) noexcept
-        : pool_(&pool), resource_(std::move(resource)) {}
-    Loan(Loan&&) noexcept = default;
-    Loan& operator=(Loan&&) = delete;
-    ~Loan() {
-      if (resource_) pool_->Release(std::move(resource_));
-    }
-    explicit operator bool() const noexcept { return resource_ != nullptr; }
-    pool::Resource* Get() const noexcept { return resource_.get(); }
-
-   private:
-    BaselineFifo* pool_ = nullptr;
-    std::unique_ptr<pool::Resource> resource_;
-  };
-
-  explicit BaselineFifo(Resources resources) {
-    for (auto& resource : resources) free_.push_back(std::move(resource));
-  }
+  explicit BaselineFifo(Resources resources) : BaselinePool(std::move(resources)) {}
 
   /// Empty when the deadline passed.
   Loan Acquire(Deadline deadline) {
@@ -59,13 +37,10 @@ class BaselineFifo {
     return {};
   }
 
-  std::size_t Free() const {
-    const std::lock_guard lock(mutex_);
-    return free_.size();
-  }
   std::uint64_t OvertakenMost() const { return 0; }  // by construction
 
  private:
+  friend class BaselinePool<BaselineFifo>;
   struct Waiter {
     std::condition_variable given;
     std::unique_ptr<pool::Resource> resource;
@@ -85,8 +60,6 @@ class BaselineFifo {
     oldest->given.notify_one();
   }
 
-  mutable std::mutex mutex_;
-  std::deque<std::unique_ptr<pool::Resource>> free_;
   std::deque<Waiter*> waiters_;
 };
 

@@ -4,13 +4,12 @@
 #include <algorithm>
 #include <condition_variable>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <utility>
-#include <vector>
 
 #include "libperf/base/clock.hpp"
+#include "libperf/bench/baseline_pool.hpp"
 #include "libperf/pool/resource.hpp"
 
 namespace perf::bench {
@@ -18,31 +17,9 @@ namespace perf::bench {
 /// The pool that most C++ programs carry: one mutex, one condition variable, a deque of what is
 /// free. Whoever comes first takes it, also before those who wait (barging).
 /// Thread safety: all methods. Lifetime: outlives its loans.
-class BaselineMutex {
+class BaselineMutex : public BaselinePool<BaselineMutex> {
  public:
-  using Resources = std::vector<std::unique_ptr<pool::Resource>>;
-
-  class Loan {
-   public:
-    Loan() noexcept = default;
-    Loan(BaselineMutex& pool, std::unique_ptr<pool::Resource> resource) noexcept
-        : pool_(&pool), resource_(std::move(resource)) {}
-    Loan(Loan&&) noexcept = default;
-    Loan& operator=(Loan&&) = delete;
-    ~Loan() {
-      if (resource_) pool_->Release(std::move(resource_));
-    }
-    explicit operator bool() const noexcept { return resource_ != nullptr; }
-    pool::Resource* Get() const noexcept { return resource_.get(); }
-
-   private:
-    BaselineMutex* pool_ = nullptr;
-    std::unique_ptr<pool::Resource> resource_;
-  };
-
-  explicit BaselineMutex(Resources resources) {
-    for (auto& resource : resources) free_.push_back(std::move(resource));
-  }
+  explicit BaselineMutex(Resources resources) : BaselinePool(std::move(resources)) {}
 
   /// Empty when the deadline passed.
   Loan Acquire(Deadline deadline) {
@@ -55,10 +32,6 @@ class BaselineMutex {
     return Loan(*this, std::move(resource));
   }
 
-  std::size_t Free() const {
-    const std::lock_guard lock(mutex_);
-    return free_.size();
-  }
   /// At least so often was somebody overtaken during one wait.
   std::uint64_t OvertakenMost() const {
     const std::lock_guard lock(mutex_);
@@ -66,6 +39,7 @@ class BaselineMutex {
   }
 
  private:
+  friend class BaselinePool<BaselineMutex>;
   bool Wait(std::unique_lock<std::mutex>& lock, Deadline deadline) {
     const std::uint64_t granted_before = granted_;
     const std::uint64_t waiting_before = waiting_++;
@@ -89,9 +63,7 @@ class BaselineMutex {
     changed_.notify_one();
   }
 
-  mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<std::unique_ptr<pool::Resource>> free_;
   std::uint64_t granted_ = 0;
   std::uint64_t waiting_ = 0;
   std::uint64_t overtaken_most_ = 0;

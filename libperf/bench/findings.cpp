@@ -32,6 +32,12 @@ Findings::Findings(std::string program, std::string verb, std::uint64_t seed)
       started_at_(load::UtcNow()),
       start_(Clock::now()) {}
 
+void Findings::AddRow(std::initializer_list<std::pair<const char*, Json>> fields) {
+  Json::Object row;
+  for (const auto& [name, value] : fields) row.emplace_back(name, value);
+  AddRow(Json(std::move(row)));
+}
+
 void Findings::AtLeast(const std::string& what, double observed, double limit,
                        const std::string& unit, std::uint64_t samples) {
   load::ThresholdResult check = Check(what, ">=", observed, limit, unit, samples);

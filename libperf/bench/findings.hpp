@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "libperf/base/clock.hpp"
@@ -21,6 +23,8 @@ class PERF_EXPORT Findings {
   Findings(std::string program, std::string verb, std::uint64_t seed);
 
   void AddRow(Json row) { rows_.push_back(std::move(row)); }
+  /// A row of these fields, in this order.
+  void AddRow(std::initializer_list<std::pair<const char*, Json>> fields);
   /// A check that must hold for exit code 0; its line in the result is "<what> >= <limit>".
   void AtLeast(const std::string& what, double observed, double limit, const std::string& unit = "",
                std::uint64_t samples = 1);

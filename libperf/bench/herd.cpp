@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "libperf/backends/connection_pool.hpp"
+#include "libperf/backends/dial_with.hpp"
 #include "libperf/backends/fault_proxy.hpp"
 #include "libperf/backends/loop.hpp"
 #include "libperf/backends/postgres.hpp"
@@ -43,7 +44,7 @@ class Storm {
         context_(context),
         proxy_(ProxyOptions(conninfo, context.seed)),
         connector_(backends::MakePostgresConnector(loop_, Config())),
-        pool_(loop_, Settings(), [this](Deadline deadline) { return Dial(deadline); }),
+        pool_(loop_, Settings(), [this](Deadline deadline) { return backends::DialWith(*connector_, deadline); }),
         replied_(options.conns) {}
   ~Storm() {
     loop_.CancelAll();
@@ -78,14 +79,6 @@ class Storm {
     settings.acquire_timeout = settings.connect_timeout = kPatience;
     settings.seed = context_.seed;
     return settings;
-  }
-
-  Task<backends::Dialled<backends::Connection>> Dial(Deadline deadline) {
-    auto typed = co_await connector_->Dial(deadline);
-    backends::Dialled<backends::Connection> plain;
-    plain.connection = std::move(typed.connection);
-    plain.failure = std::move(typed.failure);
-    co_return plain;
   }
 
   /// Asks again and again; notes when it had a reply last.

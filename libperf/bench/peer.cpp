@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "libperf/backends/dial_with.hpp"
 #include "libperf/base/url.hpp"
 #include "libperf/load/parse.hpp"
 
@@ -12,15 +13,6 @@ namespace perf::bench {
 namespace {
 
 constexpr Duration kServersReady = std::chrono::seconds(30);
-
-template <typename Connector>
-Task<backends::Dialled<backends::Connection>> DialWith(Connector& connector, Deadline deadline) {
-  auto typed = co_await connector.Dial(deadline);
-  backends::Dialled<backends::Connection> plain;
-  plain.connection = std::move(typed.connection);
-  plain.failure = std::move(typed.failure);
-  co_return plain;
-}
 
 std::string PathOf(const PeerSpec& spec) {
   if (spec.target.is_private) return "/health";
@@ -112,9 +104,9 @@ Peer::Peer(backends::EventLoop& loop, const PeerSpec& spec, const std::string& u
 }
 
 Task<backends::Dialled<backends::Connection>> Peer::Dial(Deadline deadline) {
-  if (http_) return DialWith(*http_, deadline);
-  if (postgres_) return DialWith(*postgres_, deadline);
-  return DialWith(*redis_, deadline);
+  if (http_) return backends::DialWith(*http_, deadline);
+  if (postgres_) return backends::DialWith(*postgres_, deadline);
+  return backends::DialWith(*redis_, deadline);
 }
 
 Task<void> Peer::Request(backends::Connection& connection, bool last, backends::Failure& failure,

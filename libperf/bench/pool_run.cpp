@@ -8,23 +8,19 @@
 namespace perf::bench {
 namespace {
 
-Json Row(const load::PoolResult& pool) {
-  Json row = Json::MakeObject();
-  row["pool"] = pool.name;
-  row["kind"] = pool.kind;
-  row["max"] = pool.max;
-  row["most_in_use"] = pool.most_in_use;
-  row["most_waiting"] = pool.most_waiting;
-  row["acquired"] = pool.acquired;
-  row["waited"] = pool.waited;
-  row["waited_share"] =
-      pool.acquired > 0
-          ? Json(static_cast<double>(pool.waited) / static_cast<double>(pool.acquired))
-          : Json();
-  row["dialled"] = pool.dialled;
-  row["dial_failures"] = pool.dial_failures;
-  row["discarded"] = pool.discarded;
-  return row;
+void AddRow(const load::PoolResult& pool, Findings& findings) {
+  const double share = static_cast<double>(pool.waited) / static_cast<double>(pool.acquired);
+  findings.AddRow({{"pool", pool.name},
+                   {"kind", pool.kind},
+                   {"max", pool.max},
+                   {"most_in_use", pool.most_in_use},
+                   {"most_waiting", pool.most_waiting},
+                   {"acquired", pool.acquired},
+                   {"waited", pool.waited},
+                   {"waited_share", pool.acquired > 0 ? Json(share) : Json()},
+                   {"dialled", pool.dialled},
+                   {"dial_failures", pool.dial_failures},
+                   {"discarded", pool.discarded}});
 }
 
 }  // namespace
@@ -32,7 +28,7 @@ Json Row(const load::PoolResult& pool) {
 load::Result PoolRun(const load::Scenario& scenario, const load::RunOptions& options) {
   Findings findings("poolbench", "run", scenario.seed);
   load::Result result = load::Run(scenario, options);
-  for (const load::PoolResult& pool : result.pools) findings.AddRow(Row(pool));
+  for (const load::PoolResult& pool : result.pools) AddRow(pool, findings);
   const bool interrupted = result.verdict == load::Verdict::kInterrupted;
   return findings.FinishOver(std::move(result), interrupted);
 }

@@ -109,16 +109,14 @@ void Lifetimes(const StormOptions& options, const Context& context, Findings& fi
   const std::vector<TimePoint> deaths = generation.Deaths();
   const std::size_t most = MostWithin(deaths, options.conns, options.lifetime / 100);
   const double share = static_cast<double>(most) / static_cast<double>(options.conns);
-  Json row = Json::MakeObject();
-  row["herd"] = "lifetime";
-  row["conns"] = std::uint64_t{options.conns};
-  row["dials"] = std::uint64_t{options.dials};
-  row["most_dialling"] = std::uint64_t{generation.MostDialling()};
-  row["lifetime_ms"] = ToMs(options.lifetime);
-  row["jitter"] = options.jitter;
-  row["died"] = std::uint64_t{std::min(deaths.size(), options.conns)};
-  row["most_in_one_percent"] = share;
-  findings.AddRow(std::move(row));
+  findings.AddRow({{"herd", "lifetime"},
+                   {"conns", std::uint64_t{options.conns}},
+                   {"dials", std::uint64_t{options.dials}},
+                   {"most_dialling", std::uint64_t{generation.MostDialling()}},
+                   {"lifetime_ms", ToMs(options.lifetime)},
+                   {"jitter", options.jitter},
+                   {"died", std::uint64_t{std::min(deaths.size(), options.conns)}},
+                   {"most_in_one_percent", share}});
   findings.AtLeast("lifetime: connections that reached their end",
                    static_cast<double>(std::min(deaths.size(), options.conns)),
                    static_cast<double>(options.conns));
@@ -133,17 +131,15 @@ void Lifetimes(const StormOptions& options, const Context& context, Findings& fi
 
 void Restart(const StormOptions& options, const Context& context, Findings& findings) {
   const Herd herd = BreakAndRecover(options, context);
-  Json row = Json::MakeObject();
-  row["herd"] = "restart";
-  row["conns"] = std::uint64_t{options.conns};
-  row["dials"] = std::uint64_t{options.dials};
-  row["most_dialling"] = herd.most_dialling;
-  row["dialled"] = herd.accepted;
-  row["broken"] = herd.broken;
-  row["failed"] = herd.failed;
-  row["recovered_ms"] = herd.recovered_ms;
-  row["error"] = herd.first_error;
-  findings.AddRow(std::move(row));
+  findings.AddRow({{"herd", "restart"},
+                   {"conns", std::uint64_t{options.conns}},
+                   {"dials", std::uint64_t{options.dials}},
+                   {"most_dialling", herd.most_dialling},
+                   {"dialled", herd.accepted},
+                   {"broken", herd.broken},
+                   {"failed", herd.failed},
+                   {"recovered_ms", herd.recovered_ms},
+                   {"error", herd.first_error}});
   findings.AtMost("restart: dials at the same time, counted by the proxy",
                   static_cast<double>(herd.most_dialling), static_cast<double>(options.dials), "",
                   herd.accepted);

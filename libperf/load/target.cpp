@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "libperf/backends/dial_with.hpp"
 #include "libperf/base/text.hpp"
 #include "libperf/base/url.hpp"
 
@@ -13,16 +14,6 @@ namespace {
 // The part of `whole` that falls to one of `loops`: parts differ by at most one and add up.
 std::size_t Share(std::size_t whole, std::size_t index, std::size_t loops) noexcept {
   return whole / loops + (index < whole % loops ? 1 : 0);
-}
-
-/// Adapts a connector's typed dial to the pool's.
-template <typename Connector>
-Task<backends::Dialled<backends::Connection>> DialWith(Connector& connector, Deadline deadline) {
-  auto typed = co_await connector.Dial(deadline);
-  backends::Dialled<backends::Connection> plain;
-  plain.connection = std::move(typed.connection);
-  plain.failure = std::move(typed.failure);
-  co_return plain;
 }
 
 }  // namespace
@@ -91,11 +82,12 @@ void TargetRuntime::MakeConnector(backends::EventLoop& loop, const std::string& 
 
 backends::ConnectionPool::Dial TargetRuntime::MakeDial() {
   switch (spec_.kind) {
-    case TargetKind::kHttp: return [this](Deadline deadline) { return DialWith(*http_, deadline); };
+    case TargetKind::kHttp:
+      return [this](Deadline deadline) { return backends::DialWith(*http_, deadline); };
     case TargetKind::kPostgres:
-      return [this](Deadline deadline) { return DialWith(*postgres_, deadline); };
+      return [this](Deadline deadline) { return backends::DialWith(*postgres_, deadline); };
     case TargetKind::kRedis:
-      return [this](Deadline deadline) { return DialWith(*redis_, deadline); };
+      return [this](Deadline deadline) { return backends::DialWith(*redis_, deadline); };
   }
   return {};
 }
