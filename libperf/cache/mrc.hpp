@@ -22,7 +22,7 @@ struct MrcPoint {
 
 /// Miss ratio over cache size.
 struct MissRatioCurve {
-  std::string policy;
+  std::string policy = {};
   /// "stack distances", "simulation", "SHARDS" or "miniature simulation".
   std::string method;
   std::uint64_t requests = 0;
@@ -81,7 +81,7 @@ struct MrcOptions {
   std::vector<std::string> policies = {"lru"};
   /// Empty: `points` sizes, evenly spaced by their logarithm from 1/1000 of the distinct keys (at
   /// least 10) to all of them (of bytes: of their sum).
-  std::vector<std::uint64_t> sizes;
+  std::vector<std::uint64_t> sizes = {};
   unsigned points = 20;
   bool bytes = false;
   /// 0: exact (lru by stack distances, the others by simulation of each size). Otherwise keys of
@@ -89,8 +89,8 @@ struct MrcOptions {
   /// (miniature simulation: Waldspurger, Saemundsson, Ahmad and Park, USENIX ATC 2017).
   std::uint64_t sample = 0;
   std::uint64_t seed = 1;
-  std::function<void(const std::string&)> say;
-  std::function<bool(std::uint64_t requests)> go_on;
+  std::function<void(const std::string&)> say = {};
+  std::function<bool(std::uint64_t requests)> go_on = {};
   std::uint64_t memory_limit = 0;
   unsigned threads = 1;
 };

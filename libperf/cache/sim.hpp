@@ -17,7 +17,7 @@ namespace perf::cache {
 /// One cell of a simulation.
 struct SimCell {
   /// A name of PolicyKinds, or "opt" or "optb" (Belady's MIN; optb may leave an object out).
-  std::string policy;
+  std::string policy = {};
   /// Entries, or bytes where `bytes`.
   std::uint64_t size = 0;
   bool bytes = false;
@@ -72,12 +72,12 @@ using TraceOpener = std::function<std::unique_ptr<TraceReader>()>;
 PERF_EXPORT TraceOpener OpenerOf(std::string path, TraceOptions options);
 
 struct SimOptions {
-  std::vector<SimCell> cells;
+  std::vector<SimCell> cells = {};
   /// Told to people before the work starts: what was guessed of the format, what opt will need.
-  std::function<void(const std::string&)> say;
+  std::function<void(const std::string&)> say = {};
   /// Asked after each batch of requests with how many were read; false ends the replay early, and
   /// the rows count what was read until then. May be empty.
-  std::function<bool(std::uint64_t requests)> go_on;
+  std::function<bool(std::uint64_t requests)> go_on = {};
   /// Bytes that opt, optb and plfu may take; 0 is three quarters of what the machine has available.
   std::uint64_t memory_limit = 0;
   /// Threads among which the cells are divided; 0 is one a processor.

@@ -49,8 +49,8 @@ PERF_EXPORT std::span<const std::string_view> TraceFormatNames() noexcept;
 struct TraceOptions {
   TraceFormat format = TraceFormat::kAuto;
   /// csv: names of columns in the header, or their numbers from 1; "" guesses by usual names.
-  std::string key_column;
-  std::string size_column;
+  std::string key_column = {};
+  std::string size_column = {};
   /// csv: 0 guesses from the first line (comma, semicolon, tab, blank).
   char delimiter = 0;
   /// address: bytes of a line of the cache (a power of two); addresses within one are one key.

@@ -24,10 +24,12 @@ class FrequencySketch {
 
  private:
   static constexpr std::uint32_t kRows = 4;
+  static constexpr std::uint64_t kOdd[kRows] = {0x9e3779b97f4a7c15, 0xbf58476d1ce4e5b9,
+                                                0x94d049bb133111eb, 0xd6e8feb86659fd93};
 
   std::uint64_t Place(std::uint64_t hash, std::uint32_t row) const noexcept {
-    // Double hashing; an odd step, so that rows differ for each hash.
-    return (hash + row * ((hash >> 32) | 1)) & mask_;
+    // A hash of its own for each row; its low bits stay when the mask gets wider.
+    return (hash * kOdd[row]) >> 32 & mask_;
   }
   void Halve() noexcept;
 

@@ -49,7 +49,9 @@ void WTinyLfu::OnHit(Slot slot) noexcept {
 }
 
 void WTinyLfu::Admit(Slot slot, const Arrival& arrival, std::vector<Slot>& evicted) {
-  sketch_.Fit(budget_.Used().entries + 1);
+  const std::uint64_t most = budget_.Bounds().entries;
+  const std::uint64_t held = budget_.Used().entries + 1;
+  sketch_.Fit(most == 0 ? held : std::min(held, most));
   sketch_.Add(arrival.hash);
   rings_.Grow(slot);
   if (slot >= ring_.size()) {
