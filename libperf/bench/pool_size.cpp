@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <string_view>
 #include <utility>
 
 #include "libperf/backends/private_servers.hpp"
@@ -27,7 +28,9 @@ constexpr double kClearlySmaller = 0.75;
 class Sweep {
  public:
   Sweep(load::Scenario scenario, const SizeOptions& options, const Context& context);
-  std::vector<SizeTrial> Run();
+  /// All sizes in `rounds` rounds; `name` is told with each.
+  std::vector<SizeTrial> Run(std::string_view name);
+  void TearDown();
   const load::Scenario& Scenario() const { return scenario_; }
   const load::TargetSpec& Target() const { return scenario_.targets[target_]; }
   /// One run that the machine spoiled is outvoted by the other rounds; many are not.
@@ -47,6 +50,7 @@ class Sweep {
   std::vector<std::size_t> sizes_;
   backends::PrivateServers servers_;
   std::vector<load::AdminStep> teardown_;
+  Random random_;
   std::size_t runs_ = 0, invalid_ = 0;
   std::uint64_t failed_ = 0, requests_ = 0;
   std::vector<std::pair<std::string, std::string>> reasons_;
@@ -75,7 +79,8 @@ Sweep::Sweep(load::Scenario scenario, const SizeOptions& options, const Context&
       context_(context),
       scenario_(std::move(scenario)),
       target_(FindTarget(scenario_, options.target)),
-      sizes_(options.sizes.empty() ? SizesUpTo(Target().pool.max) : options.sizes) {
+      sizes_(options.sizes.empty() ? SizesUpTo(Target().pool.max) : options.sizes),
+      random_(context.seed) {
   std::sort(sizes_.begin(), sizes_.end());
   sizes_.erase(std::unique(sizes_.begin(), sizes_.end()), sizes_.end());
   teardown_ = std::exchange(scenario_.teardown, {});
@@ -135,32 +140,33 @@ void Sweep::RunOnce(SizeTrial& trial) {
   if (reasons_.empty()) reasons_ = result.invalid_reasons;
 }
 
-std::vector<SizeTrial> Sweep::Run() {
+std::vector<SizeTrial> Sweep::Run(std::string_view name) {
   std::vector<SizeTrial> trials;
   for (const std::size_t size : sizes_) trials.push_back({size, {}, {}, 0});
-  Random random(context_.seed);
   std::vector<std::size_t> order(trials.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   for (std::size_t round = 0; round < options_.rounds && !context_.Stopped(); ++round) {
-    context_.Phase(fmt::format("round {} of {}: sizes {} to {}", round + 1, options_.rounds,
-                               sizes_.front(), sizes_.back()));
+    context_.Phase(fmt::format("{} sweep, round {} of {}: sizes {} to {}", name, round + 1,
+                               options_.rounds, sizes_.front(), sizes_.back()));
     // Each round in another order: what changes with time must not look like a matter of size.
     for (std::size_t i = order.size(); i > 1; --i) {
       std::swap(order[i - 1],
-                order[static_cast<std::size_t>(random.Int(0, static_cast<std::int64_t>(i) - 1))]);
+                order[static_cast<std::size_t>(random_.Int(0, static_cast<std::int64_t>(i) - 1))]);
     }
     for (const std::size_t i : order) {
       if (!context_.Stopped()) RunOnce(trials[i]);
     }
   }
-  if (!teardown_.empty()) {
-    std::vector<std::string> urls;
-    for (const load::TargetSpec& target : scenario_.targets) urls.push_back(target.url);
-    load::RunAdmin(scenario_, teardown_, urls,
-                   Deadline::After(Clock::now(), std::chrono::minutes(1)));
-  }
   std::erase_if(trials, [](const SizeTrial& trial) { return trial.throughput.empty(); });
   return trials;
+}
+
+void Sweep::TearDown() {
+  if (teardown_.empty()) return;
+  std::vector<std::string> urls;
+  for (const load::TargetSpec& target : scenario_.targets) urls.push_back(target.url);
+  load::RunAdmin(scenario_, teardown_, urls,
+                 Deadline::After(Clock::now(), std::chrono::minutes(1)));
 }
 
 /// The variables by which services that follow the contract take a pool's sizes.
@@ -174,46 +180,74 @@ std::string Variables(load::TargetKind kind, std::size_t min, std::size_t max) {
   return {};
 }
 
-void AddRows(const std::vector<SizeTrial>& trials, const SizeAdvice& advice, load::TargetKind kind,
-             Findings& findings) {
-  for (std::size_t i = 0; i < trials.size(); ++i) {
-    const SizeTrial& trial = trials[i];
-    const SizeTrial& best = trials[advice.best];
+/// Two sweeps of the same sizes: one recommends, the other one judges.
+struct Sweeps {
+  std::vector<SizeTrial> first, second;
+  SizeAdvice advice, judge;
+
+  const SizeTrial& Chosen() const { return second[advice.recommended]; }
+  /// Sizes clearly below the recommended one that do as well.
+  std::uint64_t Smaller() const {
+    const double most = kClearlySmaller * static_cast<double>(Chosen().size);
+    return static_cast<std::uint64_t>(
+        std::count_if(second.begin(), second.end(), [&](const SizeTrial& trial) {
+          return static_cast<double>(trial.size) <= most && judge.DoesAsWell(trial);
+        }));
+  }
+  bool Confirmed() const { return judge.DoesAsWell(Chosen()) && Smaller() == 0; }
+  /// Why nothing can be recommended; empty where something can.
+  std::string Unsteady() const {
+    for (const std::size_t best : {advice.best, judge.best}) {
+      if (!Drift(first[best], second[best]).TooMuch()) continue;
+      return fmt::format(
+          "size {} differs from itself by too much to recommend anything: {:.4g} per second at a "
+          "p99 of {:.4g} ms in the first sweep, {:.4g} and {:.4g} ms in the second one",
+          first[best].size, first[best].Throughput(), first[best].P99(), second[best].Throughput(),
+          second[best].P99());
+    }
+    return {};
+  }
+};
+
+Json Share(double part, double whole) { return whole > 0 ? Json(part / whole) : Json(); }
+
+void AddRows(const Sweeps& sweeps, bool steady, load::TargetKind kind, Findings& findings) {
+  const SizeTrial& best = sweeps.second[sweeps.judge.best];
+  for (std::size_t i = 0; i < sweeps.second.size(); ++i) {
+    const SizeTrial& trial = sweeps.second[i];
+    const bool chosen = steady && i == sweeps.advice.recommended;
     Json row = Json::MakeObject();
     row["size"] = std::uint64_t{trial.size};
+    row["first_throughput_per_s"] = sweeps.first[i].Throughput();
+    row["first_p99_ms"] = sweeps.first[i].P99();
     row["throughput_per_s"] = trial.Throughput();
-    row["of_best"] = best.Throughput() > 0 ? Json(trial.Throughput() / best.Throughput()) : Json();
+    row["of_best"] = Share(trial.Throughput(), best.Throughput());
     row["p99_ms"] = trial.P99();
-    row["p99_of_best"] = best.P99() > 0 ? Json(trial.P99() / best.P99()) : Json();
+    row["p99_of_best"] = Share(trial.P99(), best.P99());
     row["service_ms"] = trial.mean_service_ms;
-    row["as_good"] = advice.DoesAsWell(trial);
-    row["best"] = i == advice.best;
-    row["recommended_max"] = i == advice.recommended;
-    row["recommended_min"] = i == advice.recommended ? Json(std::uint64_t{advice.min}) : Json();
+    row["as_good"] = sweeps.judge.DoesAsWell(trial);
+    row["best"] = i == sweeps.judge.best;
+    row["recommended_max"] = chosen;
+    row["recommended_min"] = chosen ? Json(std::uint64_t{sweeps.advice.min}) : Json();
     row["rounds"] = std::uint64_t{trial.throughput.size()};
-    if (i == advice.recommended) row["set"] = Variables(kind, advice.min, trial.size);
+    if (chosen && sweeps.Confirmed()) row["set"] = Variables(kind, sweeps.advice.min, trial.size);
     findings.AddRow(std::move(row));
   }
 }
 
-void Judge(const std::vector<SizeTrial>& trials, const SizeAdvice& advice, Findings& findings) {
-  const SizeTrial& chosen = trials[advice.recommended];
+void Judge(const Sweeps& sweeps, Findings& findings) {
+  const SizeTrial& chosen = sweeps.Chosen();
+  const SizeAdvice& judge = sweeps.judge;
   const std::uint64_t samples = chosen.throughput.size();
   findings.AtLeast(fmt::format("size {}: throughput per second (97 % of the best, less its spread "
                                "of {:.1f} %)",
-                               chosen.size, 100 * advice.throughput_spread),
-                   chosen.Throughput(), advice.throughput_least, "", samples);
+                               chosen.size, 100 * judge.throughput_spread),
+                   chosen.Throughput(), judge.throughput_least, "", samples);
   findings.AtMost(fmt::format("size {}: p99 (110 % of the best's, and its spread of {:.1f} %)",
-                              chosen.size, 100 * advice.p99_spread),
-                  chosen.P99(), advice.p99_most, "ms", samples);
-  std::uint64_t smaller = 0;
-  for (const SizeTrial& trial : trials) {
-    const bool clearly =
-        static_cast<double>(trial.size) <= kClearlySmaller * static_cast<double>(chosen.size);
-    smaller += clearly && advice.DoesAsWell(trial);
-  }
-  findings.Never(fmt::format("sizes up to 75 % of {} that do as well", chosen.size), smaller,
-                 trials.size());
+                              chosen.size, 100 * judge.p99_spread),
+                  chosen.P99(), judge.p99_most, "ms", samples);
+  findings.Never(fmt::format("sizes up to 75 % of {} that do as well", chosen.size),
+                 sweeps.Smaller(), sweeps.second.size());
 }
 
 }  // namespace
@@ -221,21 +255,28 @@ void Judge(const std::vector<SizeTrial>& trials, const SizeAdvice& advice, Findi
 load::Result PoolSize(load::Scenario scenario, const SizeOptions& options, const Context& context) {
   Findings findings("poolbench", "size", context.seed);
   Sweep sweep(std::move(scenario), options, context);
-  const std::vector<SizeTrial> trials = sweep.Run();
-  if (!trials.empty()) {
-    const SizeAdvice advice = Advise(trials);
-    AddRows(trials, advice, sweep.Target().kind, findings);
-    Judge(trials, advice, findings);
+  Sweeps sweeps;
+  sweeps.first = sweep.Run("first");
+  sweeps.second = sweep.Run("second");
+  sweep.TearDown();
+  std::string unsteady;
+  // Both are whole where nobody interrupted them.
+  if (!sweeps.second.empty() && sweeps.second.size() == sweeps.first.size()) {
+    sweeps.advice = Advise(sweeps.first);
+    sweeps.judge = Advise(sweeps.second);
+    unsteady = sweeps.Unsteady();
+    AddRows(sweeps, unsteady.empty(), sweep.Target().kind, findings);
+    if (unsteady.empty()) Judge(sweeps, findings);
   }
   findings.Never("failed requests", sweep.Failed(), sweep.Requests());
   load::Result result = findings.Finish(context.Stopped());
   result.scenario_name = sweep.Scenario().name;
   result.scenario_hash = sweep.Scenario().hash;
   result.scenario_source = sweep.Scenario().source;
-  if (sweep.MostlyInvalid() && result.verdict != load::Verdict::kInterrupted) {
-    result.invalid_reasons = sweep.Reasons();
-    result.verdict = load::Verdict::kInvalid;
-  }
+  if (result.verdict == load::Verdict::kInterrupted) return result;
+  if (sweep.MostlyInvalid()) result.invalid_reasons = sweep.Reasons();
+  if (!unsteady.empty()) result.invalid_reasons.emplace_back("unsteady", unsteady);
+  if (!result.Valid()) result.verdict = load::Verdict::kInvalid;
   return result;
 }
 

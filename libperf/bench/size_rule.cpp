@@ -3,12 +3,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace perf::bench {
 namespace {
 
 constexpr double kThroughputShare = 0.97;
 constexpr double kP99Share = 1.10;
+constexpr double kMostDrift = 1 / 0.75 - 1;
+constexpr double kMostP99Drift = 1;
 
 double Median(std::vector<double> values) {
   if (values.empty()) return 0;
@@ -24,6 +27,12 @@ double Spread(const std::vector<double>& values) {
   return (*most - *least) / median;
 }
 
+double Apart(double a, double b) {
+  const auto [less, more] = std::minmax(a, b);
+  if (more <= 0) return 0;
+  return less > 0 ? more / less - 1 : std::numeric_limits<double>::infinity();
+}
+
 }  // namespace
 
 double SizeTrial::Throughput() const { return Median(throughput); }
@@ -31,6 +40,12 @@ double SizeTrial::P99() const { return Median(p99_ms); }
 
 bool SizeAdvice::DoesAsWell(const SizeTrial& trial) const {
   return trial.Throughput() >= throughput_least && trial.P99() <= p99_most;
+}
+
+bool SizeDrift::TooMuch() const { return throughput > kMostDrift || p99 > kMostP99Drift; }
+
+SizeDrift Drift(const SizeTrial& first, const SizeTrial& second) {
+  return {Apart(first.Throughput(), second.Throughput()), Apart(first.P99(), second.P99())};
 }
 
 SizeAdvice Advise(const std::vector<SizeTrial>& trials) {

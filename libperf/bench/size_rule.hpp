@@ -37,4 +37,17 @@ struct SizeAdvice {
 /// Thread safety: a pure function.
 PERF_EXPORT SizeAdvice Advise(const std::vector<SizeTrial>& trials);
 
+/// How far one size differs from itself between two sweeps: the larger median over the smaller one,
+/// less 1.
+struct SizeDrift {
+  double throughput = 0;
+  double p99 = 0;
+  /// Too far to recommend anything: a pool of three quarters of the size that is all busy has as
+  /// much less throughput; and a p99 that doubles by itself shows no size's.
+  bool TooMuch() const;
+};
+
+/// Requires: at least one round in each. Thread safety: a pure function.
+PERF_EXPORT SizeDrift Drift(const SizeTrial& first, const SizeTrial& second);
+
 }  // namespace perf::bench

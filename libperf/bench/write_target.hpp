@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "libperf/backends/connection.hpp"
 #include "libperf/backends/loop.hpp"
@@ -31,9 +32,13 @@ class WriteTarget {
  public:
   virtual ~WriteTarget() = default;
   virtual Task<backends::Dialled<backends::Connection>> Dial(Deadline deadline) = 0;
-  /// One write that the server has to acknowledge. Notes a failure in the connection's life.
-  virtual Task<void> Write(backends::Connection& connection, backends::Failure& failure,
-                           Deadline deadline) = 0;
+  /// Writes a number, which the server has to acknowledge. Notes a failure in the connection's
+  /// life.
+  virtual Task<void> Write(backends::Connection& connection, std::uint64_t number,
+                           backends::Failure& failure, Deadline deadline) = 0;
+  /// All numbers that the server has, in any order.
+  virtual Task<void> Read(backends::Connection& connection, std::vector<std::uint64_t>& numbers,
+                          backends::Failure& failure, Deadline deadline) = 0;
   /// `call`: all connections dialled so far lead to the wrong server.
   virtual void OnStale(std::function<void()> call) = 0;
 };

@@ -45,3 +45,20 @@ TEST_CASE("size rule: the minimum is what is busy on average") {
   CHECK(Advise({Steady(2, 1000, 10, 2.5)}).min == 2);  // never above the maximum
   CHECK(Advise({Steady(2, 1, 10, 0)}).min == 1);
 }
+
+TEST_CASE("size rule: a size that differs from itself between two sweeps by too much") {
+  const SizeTrial steady = Steady(8, 1000, 10);
+  CHECK(Drift(steady, steady).throughput == 0);
+  CHECK(Drift(steady, steady).p99 == 0);
+  // The median of each sweep counts, and which one came first does not.
+  const SizeDrift drift = Drift(steady, {8, {100, 800, 5000}, {1, 15, 99}, 1});
+  CHECK(drift.throughput == doctest::Approx(0.25));
+  CHECK(drift.p99 == doctest::Approx(0.5));
+  CHECK_FALSE(drift.TooMuch());
+  CHECK_FALSE(Drift(Steady(8, 760, 10), steady).TooMuch());
+  CHECK(Drift(Steady(8, 740, 10), steady).TooMuch());
+  CHECK(Drift(steady, Steady(8, 740, 10)).TooMuch());
+  CHECK_FALSE(Drift(steady, Steady(8, 1000, 19)).TooMuch());
+  CHECK(Drift(steady, Steady(8, 1000, 21)).TooMuch());
+  CHECK(Drift(steady, Steady(8, 0, 10)).TooMuch());  // nothing succeeded
+}
