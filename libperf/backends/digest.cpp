@@ -9,11 +9,13 @@
 
 namespace perf::backends {
 
-std::string Sha256Hex(std::string_view text) {
+namespace {
+
+std::string Hex(std::string_view text, const EVP_MD* algorithm) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
   unsigned size = 0;
-  if (EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_sha256(), nullptr) != 1) {
-    throw Error("OpenSSL cannot compute SHA-256");
+  if (EVP_Digest(text.data(), text.size(), digest.data(), &size, algorithm, nullptr) != 1) {
+    throw Error("OpenSSL cannot compute a digest");
   }
   std::string hex;
   hex.reserve(std::size_t{2} * size);
@@ -23,5 +25,11 @@ std::string Sha256Hex(std::string_view text) {
   }
   return hex;
 }
+
+}  // namespace
+
+std::string Sha256Hex(std::string_view text) { return Hex(text, EVP_sha256()); }
+
+std::string Sha1Hex(std::string_view text) { return Hex(text, EVP_sha1()); }
 
 }  // namespace perf::backends

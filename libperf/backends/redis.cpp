@@ -50,19 +50,9 @@ class Connector final : public RedisConnector {
   RedisDoorway doorway_;
 };
 
-Connector::Connector(EventLoop& loop, const RedisConfig& config) : loop_(loop) {
-  const Url& url = config.url;
-  StreamAddress& address = doorway_.address;
-  if (url.scheme == "unix") {
-    address.unix_socket = PercentDecode(url.path);
-  } else {
-    address.host = url.host.empty() ? "127.0.0.1" : url.host;
-    address.port = url.port == 0 ? kDefaultPort : url.port;
-  }
-  doorway_.server_name = address.host;
-  doorway_.login = LoginOf(config);
+Connector::Connector(EventLoop& loop, const RedisConfig& config)
+    : loop_(loop), doorway_(SingleDoorway(config)) {
   doorway_.generations = std::make_shared<RedisGenerations>(loop);
-  if (config.via_port != 0) address = {"127.0.0.1", config.via_port, ""};
 }
 
 Task<Dialled<RedisConnection>> Connector::Dial(Deadline deadline) {
@@ -91,6 +81,22 @@ RedisLogin LoginOf(const RedisConfig& config) {
   login.database = Database(url);
   if (url.scheme == "rediss") login.tls = HiredisStream::MakeTls(config.tls);
   return login;
+}
+
+RedisDoorway SingleDoorway(const RedisConfig& config) {
+  RedisDoorway doorway;
+  const Url& url = config.url;
+  StreamAddress& address = doorway.address;
+  if (url.scheme == "unix") {
+    address.unix_socket = PercentDecode(url.path);
+  } else {
+    address.host = url.host.empty() ? "127.0.0.1" : url.host;
+    address.port = url.port == 0 ? kDefaultPort : url.port;
+  }
+  doorway.server_name = address.host;
+  doorway.login = LoginOf(config);
+  if (config.via_port != 0) address = {"127.0.0.1", config.via_port, ""};
+  return doorway;
 }
 
 std::unique_ptr<RedisConnector> MakeRedisConnector(EventLoop& loop, RedisConfig config) {

@@ -59,14 +59,9 @@ void AppendLength(std::string& out, char mark, std::size_t length) {
   out.append(text, end + 2);
 }
 
-void AppendCommand(const RedisCommand& command, std::string& out) {
+void AppendPipeline(const RedisCommand& command, std::string& out) {
   out.clear();
-  AppendLength(out, '*', command.words.size());
-  for (const std::string& word : command.words) {
-    AppendLength(out, '$', word.size());
-    out += word;
-    out += "\r\n";
-  }
+  AppendRedisCommand(command.words, out);
   const std::size_t length = out.size();
   out.reserve(length * command.pipeline);
   for (unsigned i = 1; i < command.pipeline; ++i) out.append(out, 0, length);
@@ -78,9 +73,18 @@ void Refuse(RedisReply& reply, ErrorKind kind, std::string text) {
   reply.timing.sent = reply.timing.first_byte = reply.timing.done = Clock::now();
 }
 
-/// What is said first. The last command always is a question: a port that accepts is not yet a
-/// Redis that answers, and one that loads its data, or wants a password, says so here.
-std::vector<RedisCommand> Greeting(const RedisLogin& login) {
+}  // namespace
+
+void AppendRedisCommand(const std::vector<std::string>& words, std::string& out) {
+  AppendLength(out, '*', words.size());
+  for (const std::string& word : words) {
+    AppendLength(out, '$', word.size());
+    out += word;
+    out += "\r\n";
+  }
+}
+
+std::vector<RedisCommand> RedisGreeting(const RedisLogin& login) {
   std::vector<RedisCommand> greeting;
   if (!login.password.empty()) {
     RedisCommand& auth = greeting.emplace_back();
@@ -95,15 +99,12 @@ std::vector<RedisCommand> Greeting(const RedisLogin& login) {
   return greeting;
 }
 
-/// Refusals that do not stand in the way.
-bool Harmless(const RedisLogin& login, std::string_view error) noexcept {
+bool IsHarmless(const RedisLogin& login, std::string_view error) noexcept {
   // The user may not PING: still a server that answers.
   if (error.starts_with("NOPERM")) return true;
   return login.lenient && (error.find("without any password configured") != error.npos ||
                            error.find("no password is set") != error.npos);
 }
-
-}  // namespace
 
 RedisSession::RedisSession(EventLoop& loop, std::shared_ptr<RedisGenerations> generations,
                            std::uint64_t generation)
@@ -160,7 +161,7 @@ Task<void> RedisSession::Execute(const RedisCommand& command, RedisReply& reply,
     co_return;
   }
   altered_ = altered_ || ChangesSession(command.words[0]);
-  AppendCommand(command, out_);
+  AppendPipeline(command, out_);
   reply_ = &reply;
   expected_ = command.pipeline;
   stream_.Keep(command.keep_reply);
@@ -251,10 +252,10 @@ Task<std::unique_ptr<RedisSession>> DialRedis(EventLoop& loop, const RedisDoorwa
     co_return nullptr;
   }
   RedisReply reply;
-  const std::vector<RedisCommand> greeting = Greeting(doorway.login);
+  const std::vector<RedisCommand> greeting = RedisGreeting(doorway.login);
   for (const RedisCommand& command : greeting) {
     co_await session->Execute(command, reply, deadline);
-    if (!reply.failure || Harmless(doorway.login, reply.failure.text)) continue;
+    if (!reply.failure || IsHarmless(doorway.login, reply.failure.text)) continue;
     failure = {ErrorKind::kConnect, fmt::format("{}: {}: {}", Describe(doorway.address),
                                                 command.words[0], reply.failure.text)};
     co_return nullptr;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "libperf/backends/fd_watch.hpp"
 #include "libperf/backends/hiredis_asio.hpp"
@@ -29,6 +30,14 @@ struct RedisLogin {
 RedisLogin LoginOf(const RedisConfig& config);
 /// "host:port", for messages and comparisons.
 std::string Describe(const StreamAddress& address);
+/// Appends one command as it goes over the wire.
+void AppendRedisCommand(const std::vector<std::string>& words, std::string& out);
+/// What is said first on a new connection. The last command always is a question: a port that
+/// accepts is not yet a Redis that answers, and one that loads its data, or wants a password, says
+/// so here.
+std::vector<RedisCommand> RedisGreeting(const RedisLogin& login);
+/// Whether an error reply to it does not stand in the way.
+bool IsHarmless(const RedisLogin& login, std::string_view error) noexcept;
 
 /// One connection to one server.
 class RedisSession final : public RedisConnection, private RedisGenerations::Member {
@@ -92,6 +101,9 @@ struct RedisDoorway {
   RedisLogin login;
   std::shared_ptr<RedisGenerations> generations;  // of what is dialled; null: of none
 };
+
+/// That of kSingle, without generations. Throws: ConfigError.
+RedisDoorway SingleDoorway(const RedisConfig& config);
 
 /// Connects and gets in; null with `failure` (kConnect) where that did not work.
 /// Lifetime: the references outlive the task.
