@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <cstring>
 
 #include "libperf/base/error.hpp"
@@ -80,6 +82,8 @@ std::string ReadReply(int fd) {
   std::array<char, 4096> buffer;
   while (reply.size() < kLongestReply) {
     const ssize_t n = ::recv(fd, buffer.data(), buffer.size(), 0);
+    // A process that was stopped and goes on is told so, where the wait has a limit.
+    if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return {};
     reply.append(buffer.data(), static_cast<std::size_t>(n));
     if (IsWhole(reply)) return reply;
@@ -90,6 +94,7 @@ std::string ReadReply(int fd) {
 bool SendAll(int fd, std::string_view text) {
   while (!text.empty()) {
     const ssize_t n = ::send(fd, text.data(), text.size(), MSG_NOSIGNAL);
+    if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return false;
     text.remove_prefix(static_cast<std::size_t>(n));
   }

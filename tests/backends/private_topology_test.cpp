@@ -4,8 +4,11 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 #include <libpq-fe.h>
+#include <netinet/in.h>
+#include <pthread.h>
 #include <sys/prctl.h>
 #include <sys/shm.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -112,6 +115,40 @@ bool Says(const std::string& text, std::string_view part) {
 void Act(PrivateServers& servers, std::string_view name, ServerAction action,
          std::optional<std::size_t> node = {}) {
   servers.Act(name, action, node, Soon());
+}
+
+TEST_CASE("private topologies: a signal does not end the wait for Redis' reply") {
+  struct sigaction action{};
+  struct sigaction before{};
+  action.sa_handler = [](int) {};
+  REQUIRE(::sigaction(SIGUSR1, &action, &before) == 0);
+  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  REQUIRE(::bind(listener, reinterpret_cast<const sockaddr*>(&address), size) == 0);
+  REQUIRE(::listen(listener, 1) == 0);
+  REQUIRE(::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size) == 0);
+  const pthread_t asker = ::pthread_self();
+  std::thread server([listener, asker] {
+    const int fd = ::accept(listener, nullptr, nullptr);
+    std::array<char, 100> buffer{};
+    for (const std::string_view reply : {"+OK\r\n", "+PONG\r\n"}) {
+      if (::recv(fd, buffer.data(), buffer.size(), 0) <= 0) break;
+      // The asker waits by now, or will at one of these.
+      for (int i = 0; i < 20; ++i) {
+        ::pthread_kill(asker, SIGUSR1);
+        std::this_thread::sleep_for(1ms);
+      }
+      ::send(fd, reply.data(), reply.size(), MSG_NOSIGNAL);
+    }
+    ::close(fd);
+  });
+  CHECK(AskRedis({ntohs(address.sin_port), "x"}, "PING", 20s) == "+PONG\r\n");
+  server.join();
+  ::close(listener);
+  ::sigaction(SIGUSR1, &before, nullptr);
 }
 
 TEST_CASE("private PostgreSQL with a replica: it follows, is promoted, and the old one returns") {
