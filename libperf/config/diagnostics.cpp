@@ -7,7 +7,6 @@
 #include <tuple>
 #include <utility>
 
-#include "libperf/base/error.hpp"
 #include "libperf/base/text.hpp"
 #include "libperf/base/url.hpp"
 #include "libperf/config/text_guard.hpp"
@@ -120,6 +119,8 @@ std::string RenderGitHub(const Diagnostic& diagnostic) {
 
 }  // namespace
 
+PlacedError::~PlacedError() = default;
+
 void Diagnostics::Error(Place place, std::string message, std::string suggestion) {
   if (kept_.size() >= kMaxKept) {
     ++count_;
@@ -176,7 +177,7 @@ void Diagnostics::ThrowIfAny() const {
   if (!HasErrors()) return;
   std::string text = Render();
   text.pop_back();
-  throw ConfigError(text);
+  throw PlacedError(text);
 }
 
 }  // namespace perf::config

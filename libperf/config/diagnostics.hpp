@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "libperf/base/error.hpp"
 #include "libperf/base/export.hpp"
 #include "libperf/config/source.hpp"
 
@@ -22,6 +23,14 @@ struct PERF_EXPORT Diagnostic {
 enum class DiagnosticFormat {
   kText,    // "file:line:column: error: message", the line, a caret below the column
   kGitHub,  // "::error file=F,line=L,col=C::message", which GitHub shows at the line
+};
+
+/// What ThrowIfAny throws: each error in its text begins with its place, as compilers have it, so
+/// that a program prints it as it is.
+class PERF_EXPORT PlacedError : public ConfigError {
+ public:
+  using ConfigError::ConfigError;
+  ~PlacedError() override;
 };
 
 /// Collects what is wrong with a configuration, so that all of it is told at once.
@@ -41,7 +50,7 @@ class PERF_EXPORT Diagnostics {
   /// At most 50 errors, then how many more there are; each line ends in '\n'. Secrets in a
   /// shown line are masked.
   std::string Render(DiagnosticFormat format = DiagnosticFormat::kText) const;
-  /// Throws: ConfigError with Render() (without the last line break) when there are errors.
+  /// Throws: PlacedError with Render() (without the last line break) when there are errors.
   void ThrowIfAny() const;
 
  private:

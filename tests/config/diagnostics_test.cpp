@@ -113,7 +113,7 @@ TEST_CASE("config: thrown as a configuration error") {
   diagnostics.ThrowIfAny();
   diagnostics.Error(At("x\n", 1, 1), "no");
   CHECK_THROWS_WITH_AS(diagnostics.ThrowIfAny(), "dir/f.yaml:1:1: error: no\n  x\n  ^",
-                       ConfigError);
+                       PlacedError);
 }
 
 }  // namespace perf::config

@@ -97,6 +97,15 @@ class BadFiles(PerfctlCase):
             self.assert_code(done, 65)
             self.assertIn("not a regular file", done.err)
 
+    def test_the_place_stands_first_on_its_line(self):
+        path = self.file("bad.yaml", GOOD + "lod: []\n")
+        done = self.perfctl("run", path)
+        self.assert_code(done, 65)
+        self.assertTrue(done.err.startswith(f"{path}:9:1: error: unknown key 'lod'"), done.err)
+        self.assertEqual(done.err, self.perfctl("validate", path).err)
+        # What is about no place in a file is the program's to say.
+        self.assertTrue(self.perfctl("run", path, "--st").err.startswith("perfctl: "))
+
     def test_standard_input(self):
         for name in ("-", "/dev/stdin"):
             self.assert_code(self.perfctl("validate", name, stdin=GOOD), 0)

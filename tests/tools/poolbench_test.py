@@ -99,7 +99,9 @@ class Poolbench(unittest.TestCase):
         self.assertIn("did you mean 'micro'", self.run_it("mirco").stderr)
 
     def test_65_69_73(self):
-        self.assert_code(self.run_it("run", "nowhere.yaml"), 65)
+        done = self.run_it("run", "nowhere.yaml")
+        self.assert_code(done, 65)
+        self.assertTrue(done.stderr.startswith("nowhere.yaml: error: "), done.stderr)
         done = self.run_it("compare-unpooled", "--redis", "redis://192.0.2.1:9")  # for documentation (RFC 5737)
         self.assert_code(done, 65)
         self.assertIn("--allow-host", done.stderr)

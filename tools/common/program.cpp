@@ -10,6 +10,7 @@
 
 #include "libperf/base/error.hpp"
 #include "libperf/base/url.hpp"
+#include "libperf/config/diagnostics.hpp"
 #include "libperf/report/output_dir.hpp"
 #include "tools/common/exit_code.hpp"
 
@@ -56,6 +57,10 @@ int RunProgram(const char* name, const std::function<int()>& body) {
     return body();
   } catch (const UsageError& error) {
     return Complain(name, kUsage, error);
+  } catch (const config::PlacedError& error) {
+    // FILE:LINE:COLUMN first, where editors look for it.
+    report::WriteStderr(MaskSecrets(error.what()) + "\n");
+    return kInvalidInput;
   } catch (const ConfigError& error) {
     return Complain(name, kInvalidInput, error);
   } catch (const UnreachableError& error) {
