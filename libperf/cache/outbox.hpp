@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "libperf/base/clock.hpp"
+#include "libperf/cache/cache_options.hpp"
+#include "libperf/cache/counters.hpp"
+#include "libperf/cache/frame.hpp"
+#include "libperf/cache/gate.hpp"
+#include "libperf/cache/second_tier.hpp"
+#include "libperf/cache/stamp_clock.hpp"
+#include "libperf/cache/tag_reader.hpp"
+#include "libperf/cache/upkeep.hpp"
+
+namespace perf::cache {
+
+/// What became of a write to the second tier.
+enum class WriteEnd : std::uint8_t {
+  kWritten,
+  kRefused,  ///< Something newer is there.
+  kPending,  ///< The attempt failed; it will be tried again.
+};
+using WriteEndDone = std::function<void(WriteEnd)>;
+
+/// One write to the second tier.
+struct WriteOp {
+  /// A tombstone is a removal.
+  Frame frame;
+  /// The tags of `frame` are to be asked for before it goes out (a Set; a load has them from
+  /// before).
+  bool ask_tags = false;
+  /// Counters of local slots as they were before the value was made: one that has moved voids it.
+  std::vector<std::pair<std::uint32_t, std::uint64_t>> slots;
+  /// How long the tier keeps it, from `since` on.
+  Duration keep{};
+  TimePoint since;
+  SetCondition condition;
+  /// When the tier holds something newer: write with a newer stamp (what a caller sets now is newer
+  /// than all that is there, whatever the clocks of other processes say).
+  bool restamp = false;
+  /// Each is called once, when the first attempt has ended.
+  std::vector<WriteEndDone> dones;
+  int attempts = 0;
+};
+
+/// What still has to be written to the second tier: one write a key at a time, the newest wins,
+/// those that fail are kept (within bounds) and tried again. While a write waits here, the tier's
+/// value of that key is not to be believed: ask Pending first. Thread safety: all methods; dones
+/// are called with no lock held.
+class Outbox {
+ public:
+  struct Links {
+    SecondTier& tier;
+    TagReader& tag_reader;
+    Tags& tags;
+    StampClock& stamps;
+    const TimeSource& time;
+    Counters& counters;
+    Gate& gate;
+    Upkeep& upkeep;
+    const CacheOptions& options;
+  };
+  explicit Outbox(const Links& links) : links_(links) {}
+
+  /// Queues it in place of what waits for the same key. Neither sends nor calls anything: Send must
+  /// follow, when no lock is held.
+  void Put(const std::string& key, WriteOp op);
+  void Send(const std::string& key);
+  /// The newest write that waits for this key, its TTL shortened to what is left; void: a
+  /// tombstone.
+  std::optional<Frame> Pending(const std::string& key) const;
+
+  /// Makes removals of all writes that wait for keys with this prefix.
+  void Void(std::string_view prefix);
+
+  /// The tier's generation of `tag` has to grow, at least to `floor`; from here on what the tier
+  /// holds with it is void. SendBump must follow, when no lock is held.
+  void QueueBump(const std::string& tag, std::uint64_t floor, WriteEndDone done);
+  void SendBump(const std::string& tag);
+  /// A growth of one of these waits: what the tier holds with it is void.
+  bool AnyBumpPending(const std::vector<TagMark>& marks) const;
+
+  /// Tries all that waits: the tier is back.
+  void Retry();
+  /// Nothing is sent any more.
+  void Close();
+  std::uint64_t Size() const;
+
+ private:
+  struct Item {
+    WriteOp op;
+    bool sending = false;  ///< A request is under way (for `op` or for what it has replaced).
+    std::uint64_t version = 0;
+  };
+  struct BumpItem {
+    std::uint64_t floor = 0;
+    std::uint64_t version = 0;
+    bool sending = false;
+    std::vector<WriteEndDone> dones;
+  };
+
+  void TellOrphans();
+  static std::size_t Cost(const std::string& key, const WriteOp& op) noexcept;
+  void MakeTombstone(WriteOp& op) const;
+  bool SlotsMoved(const WriteOp& op) const noexcept;
+  void Resolve(const std::string& key, std::uint64_t version, WriteOp op);
+  void Write(const std::string& key, std::uint64_t version, WriteOp op);
+  void OnWritten(const std::string& key, std::uint64_t version, WriteOp op, TierWritten written);
+  void End(const std::string& key, std::uint64_t version, WriteEnd end, bool again);
+  void OnBumped(const std::string& tag, std::uint64_t version, std::uint64_t epoch,
+                TierTags answer);
+  void ScheduleRetry();
+
+  const Links links_;
+  mutable std::mutex mutex_;
+  bool closed_ = false;
+  Upkeep::TimerId retry_ = 0;
+  std::uint64_t version_ = 0;
+  std::size_t bytes_ = 0;
+  std::unordered_map<std::string, Item> items_;
+  std::unordered_map<std::string, BumpItem> bumps_;
+  std::vector<WriteEndDone> orphans_;  ///< Of writes that found no room.
+  bool overflow_ = false;
+  std::atomic<std::size_t> bump_count_{0};
+};
+
+}  // namespace perf::cache
