@@ -146,7 +146,16 @@ bool RedisTier::Coherent() const noexcept {
   return state_->tracking && Clock::now() < state_->tracking->CoherentUntil();
 }
 
-void RedisTier::SetListener(cache::TierListener* listener) { state_->SetListener(listener); }
+void RedisTier::SetListener(cache::TierListener* listener) {
+  state_->SetListener(listener);
+  if (listener == nullptr) return;
+  // What changed between its look at us and now, it was not told.
+  hub_->Loop().Post([weak = std::weak_ptr<RedisTierState>(state_)] {
+    if (const auto self = weak.lock()) {
+      self->Tell([](cache::TierListener& to) { to.OnState(); });
+    }
+  });
+}
 
 RedisTierStats RedisTier::Stats() const {
   RedisTierStats stats;

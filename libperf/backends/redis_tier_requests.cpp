@@ -84,10 +84,10 @@ Task<void> TierSet(RedisTierPtr self, TierSetRequest request, Deadline deadline,
   const std::string name = self->names.Value(request.key);
   const std::string ms = Milliseconds(request.ttl);
   if (condition.kind == Kind::kAlways && condition.fence == 0) {
+    self->NoteOwn(name, request.bytes);
     std::vector<std::string> words{"SET", name};
     words.push_back(std::move(request.bytes));
     if (ms != "0") words.insert(words.end(), {"PX", ms});
-    self->ForgetOwn(name);
     co_await self->Ask(words, name, true, reply, bound);
     written.status = StatusOf(reply.failure);
   } else {

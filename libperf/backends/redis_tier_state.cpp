@@ -16,6 +16,15 @@ constexpr std::size_t kMostOwn = 100'000;
 constexpr Duration kVerifyFor = std::chrono::milliseconds(100);
 constexpr std::size_t kStamp = 8;
 
+/// Longer writes go over the pool: on a slow network a heartbeat would come too late behind them.
+constexpr std::size_t kLongWrite = 64 * 1024;
+
+bool IsLong(const std::vector<std::string>& words) noexcept {
+  std::size_t bytes = 0;
+  for (const std::string& word : words) bytes += word.size();
+  return bytes > kLongWrite;
+}
+
 /// The server did not carry it out, and another one, or another connection, may.
 bool IsElsewhere(const std::string& text) {
   for (const char* word : {"MOVED ", "ASK ", "TRYAGAIN", "CLUSTERDOWN", "READONLY"}) {
@@ -77,7 +86,8 @@ Task<void> RedisTierState::Ask(const std::vector<std::string>& words, const std:
   }
   bool answered = false;
   RedisAnswer answer;
-  if (write && tracking && tracking->Write(name, words, deadline, answer.Callback())) {
+  if (write && tracking && !IsLong(words) &&
+      tracking->Write(name, words, deadline, answer.Callback())) {
     co_await answer;
     answered = answer.failure.kind != ErrorKind::kStatus || !IsElsewhere(answer.failure.text);
     reply.failure = std::move(answer.failure);

@@ -19,7 +19,7 @@ struct RedisTrackingOptions {
   /// A heartbeat goes out so often, over one link and back over the other;
   Duration heartbeat = std::chrono::milliseconds(100);
   /// where none that was sent within this time came back, the link is held for lost;
-  Duration silence = std::chrono::milliseconds(205);
+  Duration silence = std::chrono::milliseconds(190);
   /// and this long after the last that came back, nothing that depends on it is believed.
   Duration lease = std::chrono::milliseconds(240);
   Duration connect_timeout = std::chrono::seconds(1);

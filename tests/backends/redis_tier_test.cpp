@@ -267,10 +267,12 @@ TEST_CASE("redis tier: what is asked past its deadline, or beside nobody, is ans
   CHECK(tier.tier.Reachable());
   Tier nobody(fmt::format("redis://127.0.0.1:{}", test::ClosedPort()), Named("nobody"));
   Heard heard(nobody.tier);
+  // A new listener is told of the state that it may have missed.
+  CHECK(Eventually([&] { return heard.States() == 1; }));
   CHECK(nobody.Get("k").status == TierStatus::kDown);
   for (int i = 0; i < 30; ++i) CHECK(nobody.Set("k", "v").status == TierStatus::kDown);
   CHECK_FALSE(nobody.tier.Reachable());
-  CHECK(heard.States() > 0);
+  CHECK(Eventually([&] { return heard.States() == 2; }));
   CHECK(nobody.TryLock("k").status == TierStatus::kDown);
   CHECK(nobody.RemovePrefix("") == TierStatus::kDown);
   CHECK(nobody.ReadTags({{"t", 0, 1}}).status == TierStatus::kDown);

@@ -71,9 +71,13 @@ TEST_CASE("redis tracking: others' writes are heard of, our own are not") {
   mine.Set("stamped", Stamped(5), seconds(60), {Kind::kUnlessNewer, 5, 0});
   mine.Set("removed", "v");
   mine.Remove({"removed"});
+  const std::string long_value = Stamped(9) + std::string(100'000, 'x');
+  mine.Set("long", long_value);
   theirs.Set("end", "v");
   CHECK(Eventually([&] { return heard.Key("end"); }));
-  CHECK(Eventually([&] { return mine.tier.Stats().own_writes == 1; }));
+  CHECK(Eventually([&] { return mine.tier.Stats().own_writes == 2; }));
+  CHECK(mine.Get("long").bytes == long_value);
+  CHECK_FALSE(heard.Key("long"));
   CHECK_FALSE(heard.Key("plain"));
   CHECK_FALSE(heard.Key("stamped"));
   CHECK_FALSE(heard.Key("removed"));
