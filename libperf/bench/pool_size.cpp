@@ -218,8 +218,6 @@ void AddRows(const Sweeps& sweeps, bool steady, load::TargetKind kind, Findings&
     const bool chosen = steady && i == sweeps.advice.recommended;
     Json row = Json::MakeObject();
     row["size"] = std::uint64_t{trial.size};
-    row["first_throughput_per_s"] = sweeps.first[i].Throughput();
-    row["first_p99_ms"] = sweeps.first[i].P99();
     row["throughput_per_s"] = trial.Throughput();
     row["of_best"] = Share(trial.Throughput(), best.Throughput());
     row["p99_ms"] = trial.P99();
@@ -230,6 +228,8 @@ void AddRows(const Sweeps& sweeps, bool steady, load::TargetKind kind, Findings&
     row["recommended_max"] = chosen;
     row["recommended_min"] = chosen ? Json(std::uint64_t{sweeps.advice.min}) : Json();
     row["rounds"] = std::uint64_t{trial.throughput.size()};
+    row["first_throughput_per_s"] = sweeps.first[i].Throughput();
+    row["first_p99_ms"] = sweeps.first[i].P99();
     if (chosen && sweeps.Confirmed()) row["set"] = Variables(kind, sweeps.advice.min, trial.size);
     findings.AddRow(std::move(row));
   }

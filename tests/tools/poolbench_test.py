@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """poolbench as its users call it: exit codes, what goes to which stream, the result's file, every verb that needs no server."""
+import glob
 import json
 import os
 import shutil
@@ -107,6 +108,29 @@ class Poolbench(unittest.TestCase):
         self.assertIn("--allow-host", done.stderr)
         self.assert_code(self.run_it("compare-unpooled", "--redis", "redis://127.0.0.1:1"), 69)
         self.assert_code(self.run_it("fork", "--out", "/proc/nowhere"), 73)
+
+    @unittest.skipUnless(glob.glob("/usr/lib/postgresql/*/bin/initdb"), "PostgreSQL is not installed")
+    def test_size_recommends_nothing_where_a_size_differs_from_itself(self):
+        # Each statement reads all rows of a table that grows with it: whatever the machine, the second sweep is less than
+        # half as fast as the first one.
+        grow = "with more as (insert into growing select 1 from generate_series(1, 1000)) select count(*) from growing"
+        path = self.dir + "/size.yaml"
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("targets:\n  db: {kind: postgres, url: private}\nsetup:\n  - sql: {target: db, script: create table growing "
+                       f"(n int)}}\nflows:\n  f:\n    - sql: {{target: db, query: \"{grow}\"}}\nload:\n"
+                       "  - {flow: f, users: 1, for: 2s}\n")
+        done = self.run_it("size", path, "--sizes", "1,2", "--rounds", "1", "--json")
+        self.assert_code(done, 75)
+        result = json.loads(done.stdout)
+        self.validate(result)
+        self.assertEqual(result["verdict"], "invalid")
+        reasons = {reason["code"]: reason["text"] for reason in result["validity"]["reasons"]}
+        self.assertIn("differs from itself by too much to recommend anything", reasons["unsteady"])
+        for row in result["bench"]["rows"]:
+            self.assertFalse(row["recommended_max"])
+            self.assertIsNone(row["recommended_min"])
+            self.assertNotIn("set", row)
+        self.assertNotIn("DB_POOL", done.stdout + done.stderr)
 
     def test_130_writes_what_it_has(self):
         process = subprocess.Popen([POOLBENCH, "micro", "--seconds", "60", "--out", self.dir + "/out"], stdout=subprocess.PIPE,
