@@ -1,82 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fmt/format.h>
-#include <unistd.h>
+#include <utility>
 
-#include <optional>
-#include <string>
-#include <vector>
-
-#include "libperf/base/error.hpp"
-#include "libperf/base/log.hpp"
-#include "libperf/report/bench_table.hpp"
-#include "libperf/report/output_dir.hpp"
-#include "options.hpp"
-#include "tools/common/exit_code.hpp"
-#include "tools/common/program.hpp"
+#include "tools/common/bench/program.hpp"
+#include "verbs.hpp"
 
 namespace perf::tool {
 namespace {
 
-void Print(const load::Result& result, const Options& options, const std::string& json,
-           const std::vector<std::string>& written) {
-  const int fd = options.json ? STDERR_FILENO : STDOUT_FILENO;
-  const report::Style style(options.color, fd);
-  std::string text = options.quiet ? report::BenchVerdictLine(result, style) + "\n"
-                                   : report::BenchSummary(result, style, written);
-  if (options.advice) text += options.advice(result);
-  if (!options.json) {
-    report::WriteStdout(text);
-    return;
-  }
-  if (!options.quiet) report::WriteStderr(text);
-  report::WriteStdout(json);
-}
-
-int RunVerb(const Options& options) {
-  const report::OutputDir out(options.out, "poolbench-" + options.verb);
-  bench::Context context;
-  context.seed = options.seed;
-  context.stop = &StopOnSignals();
-  if (!options.quiet) {
-    context.on_phase = [](const std::string& phase) {
-      if (!phase.empty()) report::WriteStderr(phase + "\n");
-    };
-  }
-  const load::Result result = options.run(context);
-  const std::string json = result.ToJson().Dump(2) + "\n";
-  std::vector<std::string> written;
-  std::optional<OutputError> cannot_write;
-  try {
-    written.push_back(out.Write("result.json", json));
-  } catch (const OutputError& error) {
-    cannot_write.emplace(error);
-  }
-  // A disk that is full must not cost the user the figures.
-  try {
-    Print(result, options, json, written);
-  } catch (const OutputError& error) {
-    cannot_write.emplace(error);
-  }
-  if (cannot_write) report::WriteStderr(fmt::format("poolbench: {}\n", cannot_write->what()));
-  for (const load::ThresholdResult& check : result.thresholds) {
-    if (check.ok) continue;
-    const std::string seen = check.observed ? fmt::format("{:.4g}", *check.observed) : "nothing";
-    report::WriteStderr(
-        fmt::format("poolbench: check failed: {} (observed {})\n", check.expr, seen));
-  }
-  return CodeOf(result, !cannot_write);
-}
-
-int Main(int argc, char** argv) {
-  const Options options = ParseOptions(argc, argv);
-  if (options.done) return kPass;
-  ConfigureLog(options.log_level, options.log_format);
-  return RunVerb(options);
+Verbs AllVerbs() {
+  Verbs verbs = StubVerbs();
+  for (auto& verb : ServerVerbs()) verbs.push_back(std::move(verb));
+  return verbs;
 }
 
 }  // namespace
 }  // namespace perf::tool
 
 int main(int argc, char** argv) {
-  return perf::tool::RunProgram("poolbench", [&] { return perf::tool::Main(argc, argv); });
+  using namespace perf::tool;
+  return RunBenchProgram({"poolbench", "Measure, size and break connection pools.", AllVerbs}, argc,
+                         argv);
 }

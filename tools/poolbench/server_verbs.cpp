@@ -10,9 +10,9 @@
 #include "libperf/bench/pool_storm.hpp"
 #include "libperf/load/one_liner.hpp"
 #include "libperf/load/parse.hpp"
+#include "tools/common/bench/words.hpp"
 #include "tools/common/program.hpp"
-#include "verb.hpp"
-#include "words.hpp"
+#include "verbs.hpp"
 
 namespace perf::tool {
 namespace {
@@ -29,7 +29,7 @@ struct ScenarioFlags {
   std::size_t loops = 1;
 
   void Declare(Flags& flags) {
-    flags.Positional("scenario", file, "scenario in YAML");
+    flags.Positional("scenario", file, "FILE", "scenario in YAML");
     flags.Repeated("--set", sets, "PATH=VALUE", "set a value of the scenario (repeatable)");
     flags.Word("--profile", profile, "NAME", "lay a profile of the scenario over it");
     flags.Count("--loops", loops, "event loops, each on its own thread (default 1)");
@@ -181,8 +181,8 @@ class Failover final : public Verb {
 
 }  // namespace
 
-std::vector<std::unique_ptr<Verb>> ServerVerbs() {
-  std::vector<std::unique_ptr<Verb>> verbs;
+Verbs ServerVerbs() {
+  Verbs verbs;
   verbs.push_back(std::make_unique<RunVerb>());
   verbs.push_back(std::make_unique<CompareUnpooled>());
   verbs.push_back(std::make_unique<Size>());

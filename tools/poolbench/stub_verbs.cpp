@@ -4,8 +4,8 @@
 #include "libperf/base/error.hpp"
 #include "libperf/bench/pool_micro.hpp"
 #include "libperf/bench/pool_verbs.hpp"
-#include "verb.hpp"
-#include "words.hpp"
+#include "tools/common/bench/words.hpp"
+#include "verbs.hpp"
 
 namespace perf::tool {
 namespace {
@@ -133,8 +133,8 @@ class Fork final : public Verb {
 
 }  // namespace
 
-std::vector<std::unique_ptr<Verb>> StubVerbs() {
-  std::vector<std::unique_ptr<Verb>> verbs;
+Verbs StubVerbs() {
+  Verbs verbs;
   verbs.push_back(std::make_unique<Micro>());
   verbs.push_back(std::make_unique<Spike>());
   verbs.push_back(std::make_unique<Leak>());

@@ -9,11 +9,19 @@
 #include "libperf/bench/context.hpp"
 #include "libperf/load/result.hpp"
 #include "libperf/report/style.hpp"
+#include "tools/common/bench/verb.hpp"
 
 namespace perf::tool {
 
-/// What a command line of poolbench asks for.
-struct Options {
+/// A program whose verbs each make one result.
+struct BenchProgram {
+  const char* name;
+  const char* what;
+  Verbs (*verbs)();
+};
+
+/// What a command line of such a program asks for.
+struct BenchOptions {
   LogLevel log_level = LogLevel::kWarn;
   LogFormat log_format = LogFormat::kText;
   report::ColorChoice color = report::ColorChoice::kAuto;
@@ -31,6 +39,6 @@ struct Options {
 };
 
 /// Parses a command line. Throws: UsageError.
-Options ParseOptions(int argc, char** argv);
+BenchOptions ParseBenchOptions(const BenchProgram& program, int argc, char** argv);
 
 }  // namespace perf::tool

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "words.hpp"
+#include "tools/common/bench/words.hpp"
 
 #include <fmt/format.h>
 
@@ -39,6 +39,14 @@ Duration MillisecondsOf(const std::string& flag, const std::string& word) {
         fmt::format("{} {}: expected milliseconds, such as 150", flag, Excerpt(word, 40)));
   }
   return std::chrono::duration_cast<Duration>(std::chrono::duration<double, std::milli>(*ms));
+}
+
+std::uint64_t BytesOf(const std::string& flag, const std::string& word) {
+  const auto bytes = ParseBytes(word);
+  if (!bytes || *bytes < 1) {
+    throw UsageError(fmt::format("{} {}: expected bytes, such as 64MiB", flag, Excerpt(word, 40)));
+  }
+  return *bytes;
 }
 
 double ShareOf(const std::string& flag, const std::string& word) {

@@ -18,7 +18,9 @@ namespace perf::tool {
 class Flags {
  public:
   virtual ~Flags() = default;
-  virtual void Positional(const char* name, std::string& word, const char* what) = 0;
+  /// A word that must be given, of the kind `type`.
+  virtual void Positional(const char* name, std::string& word, const char* type,
+                          const char* what) = 0;
   virtual void Word(const char* flag, std::string& word, const char* type, const char* what) = 0;
   /// Between commas.
   virtual void Words(const char* flag, std::vector<std::string>& words, const char* what) = 0;
@@ -32,7 +34,7 @@ class Flags {
 
 using Run = std::function<load::Result(const bench::Context&)>;
 
-/// One verb of poolbench, from its flags to what it runs.
+/// One verb of a benchmark, from its flags to what it runs.
 class Verb {
  public:
   Verb(const char* name, const char* what) noexcept : name_(name), what_(what) {}
@@ -51,9 +53,6 @@ class Verb {
   const char* what_;
 };
 
-/// Those that look at pools alone, on connections that do nothing.
-std::vector<std::unique_ptr<Verb>> StubVerbs();
-/// Those that use real servers.
-std::vector<std::unique_ptr<Verb>> ServerVerbs();
+using Verbs = std::vector<std::unique_ptr<Verb>>;
 
 }  // namespace perf::tool

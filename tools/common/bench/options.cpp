@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Of this program only this file includes CLI11: it costs seven seconds to compile.
-#include "options.hpp"
+// Of these programs only this file includes CLI11: it costs seven seconds to compile.
+#include "tools/common/bench/options.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "tools/common/command_line.hpp"
-#include "verb.hpp"
 
 namespace perf::tool {
 namespace {
@@ -19,8 +18,9 @@ namespace {
 class CliFlags final : public Flags {
  public:
   explicit CliFlags(CLI::App& command) : command_(command) {}
-  void Positional(const char* name, std::string& word, const char* what) override {
-    command_.add_option(name, word, what)->required()->type_name("FILE");
+  void Positional(const char* name, std::string& word, const char* type,
+                  const char* what) override {
+    command_.add_option(name, word, what)->required()->type_name(type);
   }
   void Word(const char* flag, std::string& word, const char* type, const char* what) override {
     command_.add_option(flag, word, what)->type_name(type);
@@ -49,7 +49,7 @@ class CliFlags final : public Flags {
   CLI::App& command_;
 };
 
-CLI::App* AddVerb(CLI::App& app, Verb& verb, Options& options, std::string& seed) {
+CLI::App* AddVerb(CLI::App& app, Verb& verb, BenchOptions& options, std::string& seed) {
   CLI::App* command = app.add_subcommand(verb.Name(), verb.What());
   CliFlags flags(*command);
   verb.Declare(flags);
@@ -62,21 +62,14 @@ CLI::App* AddVerb(CLI::App& app, Verb& verb, Options& options, std::string& seed
   return command;
 }
 
-std::vector<std::shared_ptr<Verb>> AllVerbs() {
-  std::vector<std::shared_ptr<Verb>> verbs;
-  for (auto& verb : StubVerbs()) verbs.push_back(std::move(verb));
-  for (auto& verb : ServerVerbs()) verbs.push_back(std::move(verb));
-  return verbs;
-}
-
 }  // namespace
 
-Options ParseOptions(int argc, char** argv) {
-  Options options;
+BenchOptions ParseBenchOptions(const BenchProgram& program, int argc, char** argv) {
+  BenchOptions options;
   CommonFlags common;
   std::string seed_word;
-  CLI::App app("Measure, size and break connection pools.", "poolbench");
-  app.set_version_flag("--version", "poolbench");
+  CLI::App app(program.what, program.name);
+  app.set_version_flag("--version", program.name);
   app.footer(
       "Exit codes: 0 pass, 64 usage, 65 invalid input, 69 target unreachable, 70 internal error,\n"
       "73 output cannot be written, 75 run not valid, 99 a check failed, 130 interrupted.");
@@ -84,7 +77,8 @@ Options ParseOptions(int argc, char** argv) {
   app.fallthrough();
   common.AddTo(app);
   std::vector<std::pair<std::shared_ptr<Verb>, CLI::App*>> verbs;
-  for (auto& verb : AllVerbs()) {
+  for (std::unique_ptr<Verb>& each : program.verbs()) {
+    std::shared_ptr<Verb> verb = std::move(each);
     CLI::App* command = AddVerb(app, *verb, options, seed_word);
     verbs.emplace_back(std::move(verb), command);
   }

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <utility>
+
+#include "tools/common/bench/program.hpp"
+#include "verbs.hpp"
+
+namespace perf::tool {
+namespace {
+
+Verbs AllVerbs() {
+  Verbs verbs = TraceVerbs();
+  return verbs;
+}
+
+}  // namespace
+}  // namespace perf::tool
+
+int main(int argc, char** argv) {
+  using namespace perf::tool;
+  return RunBenchProgram(
+      {"cachebench", "Measure caches, replay traces, choose policy and size.", AllVerbs}, argc,
+      argv);
+}
