@@ -14,11 +14,12 @@ namespace perf::cache {
 
 /// One entry as it lies in memory: this head, then meta, key and value without gaps. Never changed
 /// once others can see it.
-class Entry {
+class [[gnu::packed, gnu::aligned(4)]] Entry {
  public:
-  static constexpr std::size_t kHeadBytes = 20;  // sizeof has padding behind, which the bytes use
+  static constexpr std::size_t kHeadBytes = 20;
   static constexpr std::size_t kMaxMeta = (1U << 12) - 1;
   static constexpr std::size_t kMaxKey = (1U << 20) - 1;
+  static constexpr std::size_t kMaxValue = (std::size_t{1} << 32) - (std::size_t{1} << 21);
 
   Entry(std::int64_t expires, std::uint32_t slot, std::size_t meta, std::size_t key,
         std::size_t value) noexcept
@@ -49,6 +50,7 @@ class Entry {
   std::uint32_t sizes_;  // bytes of the key, above 12 bits of those of the meta data
   std::uint32_t slot_;
 };
+static_assert(sizeof(Entry) == Entry::kHeadBytes);
 
 /// Where a reader says what it looks at: what stands here is not freed.
 class Hazard {

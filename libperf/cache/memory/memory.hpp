@@ -18,6 +18,7 @@
 namespace perf::cache {
 
 class MemoryShard;
+class PageSource;
 
 /// The hash that a Memory wants of a key (XXH3 with a seed of the process, so that nobody outside
 /// can choose keys that collide); the same for all caches of the process, not for others.
@@ -124,11 +125,14 @@ class PERF_EXPORT Memory {
   std::string_view PolicyName() const noexcept { return policy_; }
 
  private:
+  static constexpr std::size_t kAtOnce = 256;  // entries that a walk holds, or locks out others for
+
   MemoryShard& ShardOf(std::uint64_t hash) const noexcept;
 
   std::string policy_;
   Duration default_ttl_;
   int shift_ = 63;  // of the hash, twice: a shift by 64 is none
+  std::unique_ptr<PageSource> pages_;
   std::vector<std::unique_ptr<MemoryShard>> shards_;
 };
 
