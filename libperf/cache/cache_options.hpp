@@ -11,6 +11,7 @@
 
 namespace perf::cache {
 
+struct CacheTimes;
 class TimeSource;
 class Upkeep;
 
@@ -64,6 +65,8 @@ struct CacheOptions {
   std::uint64_t seed = 1;
   /// Threads and timers for the background, shared by several caches; nullptr: its own.
   std::shared_ptr<Upkeep> upkeep;
+  /// Where latencies are recorded; nullptr: nowhere.
+  std::shared_ptr<CacheTimes> times;
   /// nullptr: the real clocks. Outlives the cache.
   const TimeSource* time = nullptr;
 };

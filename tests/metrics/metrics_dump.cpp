@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <string>
 
+#include "libperf/cache/cache_metrics.hpp"
 #include "libperf/metrics/exposition.hpp"
 #include "libperf/pool/pool_metrics.hpp"
 
@@ -27,7 +28,7 @@ void Fill(Registry& registry) {
                  .scale = 1e-9})
       .With({"user"})
       .Add(1'234'567'890);
-  registry.Gauges({.name = "perfkit_cache_size_bytes", .help = "Bytes.", .unit = "bytes"})
+  registry.Gauges({.name = "perfkit_example_size_bytes", .help = "Bytes.", .unit = "bytes"})
       .With({})
       .Set(52428800);
   registry.Gauges({.name = "perfkit_load_ratio", .help = "A ratio.", .unit = "ratio"})
@@ -68,6 +69,27 @@ int main(int argc, char** argv) {
       perf::pool::RegisterPoolMetrics(registry, "main", [&] { return figures("main"); });
   const auto two =
       perf::pool::RegisterPoolMetrics(registry, "other", [&] { return figures("other"); });
+  perf::cache::CacheTimes cache_times;
+  perf::cache::TierTimes tier_times;
+  cache_times.get.Observe(std::chrono::milliseconds(3));
+  tier_times.Of(perf::cache::TierOperation::kSet).Observe(std::chrono::milliseconds(1));
+  const auto guests = perf::cache::RegisterCacheMetrics(registry, "guests", [&] {
+    perf::cache::CacheFigures cache;
+    cache.cache = "guests";
+    cache.stats.memory_hits = 7;
+    cache.stats.tier_present = true;
+    cache.stats.tier_misses = 2;
+    cache.max_entries = 1000;
+    cache.max_bytes = 1 << 20;
+    cache.times = &cache_times;
+    cache.tier_times = &tier_times;
+    return cache;
+  });
+  const auto alone = perf::cache::RegisterCacheMetrics(registry, "alone", [] {
+    perf::cache::CacheFigures cache;
+    cache.cache = "alone";
+    return cache;
+  });
   const bool open = argc > 1 && std::string(argv[1]) == "openmetrics";
   ExpositionOptions options;
   options.format = open ? Format::kOpenMetrics : Format::kPrometheus;

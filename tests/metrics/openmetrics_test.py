@@ -43,6 +43,11 @@ for arguments in ([], ["all"]):
     used = {(s.labels["pool"], s.labels["state"]): s.value for s in strict["perfkit_pool_connections"].samples}
     check(used == {(pool, state): value for pool in ("main", "other") for state, value in (("idle", 3), ("used", 2))}, used)
 
+    looked = {tuple(s.labels[label] for label in ("cache", "tier", "result")): s.value
+              for s in strict["perfkit_cache_requests"].samples if s.name.endswith("_total")}
+    check(looked[("guests", "l1", "hit")] == 7 and looked[("guests", "l2", "miss")] == 2, looked)
+    check(("alone", "l1", "hit") in looked and ("alone", "l2", "hit") not in looked, looked)
+
     waits = strict["perfkit_example_wait_seconds"]
     buckets = {float(s.labels["le"]): s.value for s in waits.samples if s.name.endswith("_bucket")}
     check(len(buckets) == (82 if arguments else 26), f"{len(buckets)} buckets")
