@@ -17,9 +17,9 @@ void Adaptive::Compete(std::uint64_t entries) {
       budget_.Bounds(), std::max<std::uint64_t>(entries, 1), budget_.Used().entries == 0);
 }
 
-void Adaptive::Learn(std::uint32_t hash, std::uint64_t weight) {
+void Adaptive::Learn(std::uint32_t hash, std::uint64_t weight, bool hit) {
   if (!contest_) return;
-  const std::size_t best = contest_->Learn(hash, weight, followed_);
+  const std::size_t best = contest_->Learn(hash, weight, hit, followed_);
   if (best == followed_) return;
   followed_ = best;
   queues_.Follow(kAdaptiveRules[best]);
@@ -29,12 +29,12 @@ void Adaptive::OnHit(Slot slot) noexcept {
   if (!queues_.Holds(slot)) return;
   const std::uint64_t weight = budget_.WeightOf(slot);
   // While an update runs the weight is lifted; the new one is learned in Rewrite.
-  if (budget_.Bounds().weight == 0 || weight != 0) Learn(queues_.HashOf(slot), weight);
+  if (budget_.Bounds().weight == 0 || weight != 0) Learn(queues_.HashOf(slot), weight, true);
   queues_.Hit(slot);
 }
 
 void Adaptive::Rewrite(Slot slot, const Arrival& arrival) {
-  if (budget_.Bounds().weight != 0) Learn(queues_.HashOf(slot), arrival.weight);
+  if (budget_.Bounds().weight != 0) Learn(queues_.HashOf(slot), arrival.weight, true);
 }
 
 void Adaptive::Admit(Slot slot, const Arrival& arrival, std::vector<Slot>& evicted) {
@@ -46,7 +46,7 @@ void Adaptive::Admit(Slot slot, const Arrival& arrival, std::vector<Slot>& evict
   }
   if (full && contest_) contest_->Fit(budget_.Used());
   const std::uint32_t hash = Short(arrival.hash);
-  Learn(hash, arrival.weight);
+  Learn(hash, arrival.weight, false);
   std::size_t gone = evicted.size();
   queues_.Admit(slot, hash, arrival.weight, evicted);
   for (; gone < evicted.size(); ++gone) {

@@ -34,7 +34,7 @@ class Adaptive final : public PolicyOf<Adaptive> {
   std::uint32_t Short(std::uint64_t hash) const noexcept {
     return static_cast<std::uint32_t>(((hash ^ salt_) * 0x9e3779b97f4a7c15ULL) >> 32);
   }
-  void Learn(std::uint32_t hash, std::uint64_t weight);
+  void Learn(std::uint32_t hash, std::uint64_t weight, bool hit);
   void Compete(std::uint64_t entries);
   void Depart(Slot slot) noexcept;
 

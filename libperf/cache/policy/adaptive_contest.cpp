@@ -10,6 +10,13 @@ namespace {
 constexpr double kMemory = 4;      // of so many times the entries of a shadow in requests
 constexpr double kDeviations = 2;  // before a difference is believed,
 constexpr double kLead = 3;        // and hits
+// What a cache holds when it changes its rule may keep it from ever becoming what its shadow is,
+// which followed that rule from the start. After so many samples of time for it
+constexpr std::uint64_t kGrace = 2;
+// what it falls short of its shadow by more than this share is held against the rule,
+constexpr double kTolerance = 0.03;
+// and so much longer than all else after the rule has been left.
+constexpr double kGrudge = 8;
 
 /// All of a small cache; the error of a sample falls with its own size, hardly with the cache's.
 std::uint64_t SampleOf(std::uint64_t entries) {
@@ -126,6 +133,7 @@ AdaptiveContest::AdaptiveContest(const Limits& whole, std::uint64_t entries, boo
   const double ratio = static_cast<double>(sample_) / static_cast<double>(entries);
   threshold_ = static_cast<std::uint64_t>(ratio * 4294967296.0);
   fade_ = 1 - 1 / (kMemory * static_cast<double>(sample_));
+  slow_fade_ = 1 - 1 / (kGrudge * kMemory * static_cast<double>(sample_));
   if (sample_ != entries) limits_ = {Scaled(whole.entries, ratio), Scaled(whole.weight, ratio)};
   for (std::size_t rule = 0; rule < kAdaptiveRules.size(); ++rule) {
     entrants_[rule].shadow = std::make_unique<AdaptiveShadow>(limits_, kAdaptiveRules[rule]);
@@ -148,22 +156,36 @@ void AdaptiveContest::Fit(const Load& held) noexcept {
   for (Entrant& entrant : entrants_) entrant.shadow->Resize(limits);
 }
 
-std::size_t AdaptiveContest::Learn(std::uint32_t hash, std::uint64_t weight, std::size_t followed) {
+double AdaptiveContest::Score(const Entrant& entrant) const noexcept {
+  if (entrant.judged * 4 < static_cast<double>(sample_)) return entrant.hits;
+  const double shortfall = entrant.short_of / entrant.judged;
+  return entrant.hits - std::max(0.0, shortfall - kTolerance) * requests_;
+}
+
+std::size_t AdaptiveContest::Learn(std::uint32_t hash, std::uint64_t weight, bool hit,
+                                   std::size_t followed) {
   if (!Sampled(hash)) return followed;
   for (Entrant& entrant : entrants_) entrant.hit = entrant.shadow->Access(hash, weight);
+  requests_ = requests_ * fade_ + 1;
   const bool own = entrants_[followed].hit;
-  std::size_t best = followed;
-  for (std::size_t rule = 0; rule < entrants_.size(); ++rule) {
-    Entrant& entrant = entrants_[rule];
+  for (Entrant& entrant : entrants_) {
     entrant.hits = entrant.hits * fade_ + (entrant.hit ? 1 : 0);
     entrant.unlike = entrant.unlike * fade_ + (entrant.hit != own ? 1 : 0);
+    entrant.short_of *= slow_fade_;
   }
+  if (++since_change_ > kGrace * sample_) {
+    Entrant& entrant = entrants_[followed];
+    entrant.short_of = entrant.short_of * fade_ + (own ? 1 : 0) - (hit ? 1 : 0);
+    entrant.judged = entrant.judged * fade_ + 1;
+  }
+  std::size_t best = followed;
   for (std::size_t rule = 0; rule < entrants_.size(); ++rule) {
-    if (entrants_[rule].hits > entrants_[best].hits) best = rule;
+    if (Score(entrants_[rule]) > Score(entrants_[best])) best = rule;
   }
-  const double lead = entrants_[best].hits - entrants_[followed].hits;
+  const double lead = Score(entrants_[best]) - Score(entrants_[followed]);
   if (lead <= kLead + kDeviations * std::sqrt(entrants_[best].unlike)) return followed;
   for (Entrant& entrant : entrants_) entrant.unlike = 0;
+  since_change_ = 0;
   return best;
 }
 

@@ -60,9 +60,9 @@ class AdaptiveContest {
   /// Brings the shadows to the size that the sample of a full cache asks for.
   void Fit(const Load& held) noexcept;
 
-  /// One request; the number of the rule to follow. O(1): most are not sampled when a cache is
-  /// large.
-  std::size_t Learn(std::uint32_t hash, std::uint64_t weight, std::size_t followed);
+  /// One request, which the cache itself did or did not hit; the number of the rule to follow.
+  /// O(1): most are not sampled when a cache is large.
+  std::size_t Learn(std::uint32_t hash, std::uint64_t weight, bool hit, std::size_t followed);
   void Remove(std::uint32_t hash) noexcept;
   /// False when a cache has become so much larger or smaller that the sample no longer suits it.
   bool Suits(std::uint64_t entries) const noexcept {
@@ -75,9 +75,12 @@ class AdaptiveContest {
     std::unique_ptr<AdaptiveShadow> shadow;
     double hits = 0;
     double unlike = 0;  // requests where it did not fare as the followed one
+    // Hits of the shadow that the cache missed while it followed the rule, of so many requests.
+    double short_of = 0, judged = 0;
     bool hit = false;
   };
 
+  double Score(const Entrant& entrant) const noexcept;
   bool Sampled(std::uint32_t hash) const noexcept { return hash * 0x85ebca6bU < threshold_; }
 
   const Limits whole_;
@@ -87,7 +90,9 @@ class AdaptiveContest {
   const std::uint64_t sample_;
   const bool tracks_;
   std::uint64_t threshold_ = 0;
-  double fade_ = 0;
+  double fade_ = 0, slow_fade_ = 0;
+  double requests_ = 0;
+  std::uint64_t since_change_ = 0;
   std::array<Entrant, kAdaptiveRules.size()> entrants_;
 };
 

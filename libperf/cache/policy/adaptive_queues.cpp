@@ -40,6 +40,10 @@ void AdaptiveQueues::GrowTo(std::uint64_t entries) {
     expected_ = std::max(entries, std::min(expected_, limit));
   }
   ghosts_.Reset(expected_ * kGhostsPerEntry);
+  const std::size_t slots = expected_ + 1;  // one comes before another goes
+  rings_.Reserve(slots);
+  entries_.reserve(slots);
+  state_.reserve(slots);
   quantum_bits_ = static_cast<std::uint32_t>(
       std::bit_width(std::max<std::uint64_t>(expected_ / kQuantaPerEntries, 1)) - 1);
 }

@@ -16,6 +16,8 @@ class Rings {
     for (std::uint32_t ring = 0; ring < kRings; ++ring) links_[ring] = {ring, ring};
   }
 
+  /// Memory for so many slots at once, instead of twice as much as there ever are.
+  void Reserve(std::size_t slots) { links_.reserve(slots + kRings); }
   /// Makes place for a slot; it is in no ring.
   void Grow(Slot slot) {
     const std::size_t need = std::size_t{slot} + kRings + 1;
