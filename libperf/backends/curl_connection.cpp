@@ -182,16 +182,7 @@ void CurlConnection::SetRequest(const HttpRequest& request) {
 }
 
 bool CurlConnection::Begin(const HttpRequest& request, HttpReply& reply, Deadline deadline) {
-  reply.Clear();
-  reply.timing.sent = reply.timing.done = Clock::now();
-  if (const std::string_view why = WhyNotSendable(request); !why.empty()) {
-    FailReply(reply, ErrorKind::kProtocol, why);
-    return false;
-  }
-  if (deadline.Passed(reply.timing.sent)) {
-    FailReply(reply, ErrorKind::kTimeout, "no time was left to send the request");
-    return false;
-  }
+  if (!BeginReply(request, reply, deadline)) return false;
   request_ = &request;
   reply_ = &reply;
   head_bytes_ = 0;

@@ -59,6 +59,24 @@ void AppendLine(const HttpHeader& header, std::string& out) {
   out += "\r\n";
 }
 
+/// Why that request cannot be sent as it is; empty where it can. Values come from templates and
+/// captures, and a line break in one would smuggle another request in.
+std::string_view WhyNotSendable(const HttpRequest& request) noexcept {
+  if (!GoodName(request.method)) return "the method is not a word";
+  if (request.method == "CONNECT") return "the method CONNECT is not supported";
+  if (!GoodTarget(request.target)) {
+    return "the path is empty, or has a blank or a control character in it";
+  }
+  for (const auto& [name, value] : request.headers) {
+    if (!GoodName(name)) return "a header's name has a character that it cannot have";
+    if (!GoodValue(value)) return "a header's value has a line break in it";
+    if (EqualsIgnoreCase(name, "Content-Length") || EqualsIgnoreCase(name, "Transfer-Encoding")) {
+      return "Content-Length and Transfer-Encoding are set by the client only";
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 HttpConnector::~HttpConnector() = default;
@@ -127,20 +145,16 @@ void HttpPreamble::AppendHead(const HttpRequest& request, std::string& out) cons
   out += "\r\n";
 }
 
-std::string_view WhyNotSendable(const HttpRequest& request) noexcept {
-  if (!GoodName(request.method)) return "the method is not a word";
-  if (request.method == "CONNECT") return "the method CONNECT is not supported";
-  if (!GoodTarget(request.target)) {
-    return "the path is empty, or has a blank or a control character in it";
+bool BeginReply(const HttpRequest& request, HttpReply& reply, Deadline deadline) {
+  reply.Clear();
+  reply.timing.sent = reply.timing.done = Clock::now();
+  if (const std::string_view why = WhyNotSendable(request); !why.empty()) {
+    FailReply(reply, ErrorKind::kProtocol, why);
+    return false;
   }
-  for (const auto& [name, value] : request.headers) {
-    if (!GoodName(name)) return "a header's name has a character that it cannot have";
-    if (!GoodValue(value)) return "a header's value has a line break in it";
-    if (EqualsIgnoreCase(name, "Content-Length") || EqualsIgnoreCase(name, "Transfer-Encoding")) {
-      return "Content-Length and Transfer-Encoding are set by the client only";
-    }
-  }
-  return {};
+  if (!deadline.Passed(reply.timing.sent)) return true;
+  FailReply(reply, ErrorKind::kTimeout, "no time was left to send the request");
+  return false;
 }
 
 bool MethodHasBody(std::string_view method) noexcept {

@@ -33,9 +33,9 @@ class HttpPreamble {
   std::string lines_;  // headers_ as they are sent
 };
 
-/// Why that request cannot be sent as it is; empty where it can. Values come from templates and
-/// captures, and a line break in one would smuggle another request in.
-std::string_view WhyNotSendable(const HttpRequest& request) noexcept;
+/// A reply for `request`, sent now; false, and the reply says why, where it cannot be sent as it is
+/// or there is no time left.
+bool BeginReply(const HttpRequest& request, HttpReply& reply, Deadline deadline);
 /// Whether Content-Length is sent although the body is empty.
 bool MethodHasBody(std::string_view method) noexcept;
 bool HasHeader(const std::vector<HttpHeader>& headers, std::string_view name) noexcept;

@@ -189,16 +189,7 @@ void NativeConnection::Rearm() {
 }
 
 bool NativeConnection::Begin(const HttpRequest& request, HttpReply& reply, Deadline deadline) {
-  reply.Clear();
-  reply.timing.sent = reply.timing.done = Clock::now();
-  if (const std::string_view why = WhyNotSendable(request); !why.empty()) {
-    FailReply(reply, ErrorKind::kProtocol, why);
-    return false;
-  }
-  if (deadline.Passed(reply.timing.sent)) {
-    FailReply(reply, ErrorKind::kTimeout, "no time was left to send the request");
-    return false;
-  }
+  if (!BeginReply(request, reply, deadline)) return false;
   if (!usable_ || (readable_ && !Alive())) {
     usable_ = false;
     FailReply(reply, ErrorKind::kProtocol, "closed by peer before the request");

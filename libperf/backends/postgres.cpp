@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <iterator>
 #include <numeric>
 #include <string>
 #include <utility>
@@ -307,13 +308,15 @@ void Connector::AbandonReplaced(std::size_t host) {
   const std::string why =
       fmt::format("{} does not answer, and {} is the primary now", servers_.hosts[host].Label(),
                   servers_.hosts[*watch_->Primary()].Label());
+  const auto is_replaced = [&](const PgSession* session) {
+    return session->Host() == host && session->Replaced();
+  };
   std::vector<PgSession*> replaced;
-  for (PgSession* session : family_->members) {
-    if (session->Host() == host && session->Replaced()) replaced.push_back(session);
-  }
-  // Whoever awaits one of them goes on at once, and may destroy any.
+  std::copy_if(family_->members.begin(), family_->members.end(), std::back_inserter(replaced),
+               is_replaced);
+  // Whoever awaits one of them goes on at once, and may destroy any; a new one may lie there then.
   for (PgSession* session : replaced) {
-    if (family_->members.contains(session)) session->Abandon(why);
+    if (family_->members.contains(session) && is_replaced(session)) session->Abandon(why);
   }
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "dial_fails.hpp"
 #include "libperf/backends/pqxx_face.hpp"
 #include "libperf/base/error.hpp"
 #include "pg_bench.hpp"
@@ -106,29 +107,20 @@ TEST_CASE("postgres: statements that the server forgot are prepared again") {
   RunOn(bench.loop, PreparedAnew(bench));
 }
 
-Task<void> DialFails(Bench& bench, const char* needle) {
-  auto dialled = co_await bench.connector->Dial(Soon());
-  CHECK(dialled.connection == nullptr);
-  CHECK(dialled.failure.kind == ErrorKind::kConnect);
-  CAPTURE(dialled.failure.text);
-  CHECK(dialled.failure.text.find(needle) != std::string::npos);
-  CHECK(dialled.failure.text.find("wrong-secret") == std::string::npos);
-}
-
 TEST_CASE("postgres: why a dial failed") {
   if (!PostgresConninfo()) return;
   const std::string port = std::to_string(test::ClosedPort());
   SUBCASE("closed port") {
     Bench bench(" host=127.0.0.1 port=" + port);
-    RunOn(bench.loop, DialFails(bench, "refused"));
+    RunOn(bench.loop, test::DialFails(*bench.connector, "refused"));
   }
   SUBCASE("no socket") {
     Bench bench(" host=/nowhere/at/all");
-    RunOn(bench.loop, DialFails(bench, "No such file"));
+    RunOn(bench.loop, test::DialFails(*bench.connector, "No such file"));
   }
   SUBCASE("wrong database") {
     Bench bench(" dbname=absent");
-    RunOn(bench.loop, DialFails(bench, "\"absent\" does not exist"));
+    RunOn(bench.loop, test::DialFails(*bench.connector, "\"absent\" does not exist"));
   }
   SUBCASE("conninfo") {
     PostgresConfig config;
@@ -181,7 +173,7 @@ TEST_CASE("postgres: a wrong password is told apart, a right one works") {
     }
   }
   Bench wrong(" user=locked password=wrong-secret");
-  RunOn(wrong.loop, DialFails(wrong, "password authentication failed"));
+  RunOn(wrong.loop, test::DialFails(*wrong.connector, "password authentication failed"));
   Bench right(" user=locked password=right");
   RunOn(right.loop, ConnectsToSecond(right));
 }

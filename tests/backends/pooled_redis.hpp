@@ -13,6 +13,7 @@
 #include <string_view>
 #include <utility>
 
+#include "dial_fails.hpp"
 #include "libperf/backends/connection_pool.hpp"
 #include "libperf/backends/dial_with.hpp"
 #include "libperf/backends/private_servers.hpp"
@@ -83,12 +84,7 @@ struct PooledRedis {
 /// A dial of `url` fails, and says so without the secret in it.
 inline Task<void> DialSays(EventLoop& loop, std::string url, std::string needle) {
   auto connector = MakeRedisConnector(loop, ParseRedisUrl(url));
-  auto dialled = co_await connector->Dial(Soon());
-  CHECK(dialled.connection == nullptr);
-  CHECK(dialled.failure.kind == ErrorKind::kConnect);
-  CAPTURE(dialled.failure.text);
-  CHECK(dialled.failure.text.find(needle) != std::string::npos);
-  CHECK(dialled.failure.text.find("wrong-secret") == std::string::npos);
+  co_await DialFails(*connector, std::move(needle));
 }
 
 /// What the users of one test saw.

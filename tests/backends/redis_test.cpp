@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "dial_fails.hpp"
 #include "libperf/backends/hiredis_asio.hpp"
 #include "libperf/base/error.hpp"
 #include "libperf/base/random.hpp"
@@ -99,15 +100,6 @@ TEST_CASE("redis: error replies leave a connection usable, changed sessions are 
   RunOn(bench.loop, ErrorReplies(bench));
 }
 
-Task<void> DialFails(Bench& bench, const char* needle) {
-  auto dialled = co_await bench.connector->Dial(Soon());
-  CHECK(dialled.connection == nullptr);
-  CHECK(dialled.failure.kind == ErrorKind::kConnect);
-  CAPTURE(dialled.failure.text);
-  CHECK(dialled.failure.text.find(needle) != std::string::npos);
-  CHECK(dialled.failure.text.find("wrong-secret") == std::string::npos);
-}
-
 Task<void> AddUser(Bench& bench) {
   auto connection = co_await bench.Connect();
   const auto words = Words({"ACL", "SETUSER", "locked", "on", ">right", "~*", "+@all"});
@@ -130,16 +122,17 @@ TEST_CASE("redis: dialling with user, password and database") {
   Bench right(*RedisUrl() + "?user=locked&password=right&db=1");
   RunOn(right.loop, InDatabaseOne(right));
   Bench wrong(*RedisUrl() + "?user=locked&password=wrong-secret");
-  RunOn(wrong.loop, DialFails(wrong, "AUTH: WRONGPASS"));
+  RunOn(wrong.loop, test::DialFails(*wrong.connector, "AUTH: WRONGPASS"));
   Bench database(*RedisUrl() + "?db=9999");
-  RunOn(database.loop, DialFails(database, "SELECT: ERR DB index is out of range"));
+  RunOn(database.loop,
+        test::DialFails(*database.connector, "SELECT: ERR DB index is out of range"));
 }
 
 TEST_CASE("redis: why a dial failed") {
   Bench closed("redis://127.0.0.1:" + std::to_string(test::ClosedPort()));
-  RunOn(closed.loop, DialFails(closed, "refused"));
+  RunOn(closed.loop, test::DialFails(*closed.connector, "refused"));
   Bench absent("unix:///nowhere/at/all.sock");
-  RunOn(absent.loop, DialFails(absent, "No such file"));
+  RunOn(absent.loop, test::DialFails(*absent.connector, "No such file"));
   CHECK_THROWS_AS(Bench("redis://localhost/zero"), ConfigError);
   if (!HiredisStream::HasTls()) {
     CHECK_THROWS_WITH_AS(Bench("rediss://localhost"), "TLS to Redis needs hiredis >= 1.0",
