@@ -60,7 +60,8 @@ class PERF_EXPORT StackDistances {
 /// Memory is O(sample), whatever the trace. Thread safety: none.
 class PERF_EXPORT Shards {
  public:
-  /// `sample` keys are followed at most (8192 keeps the error near 0.01).
+  /// `sample` keys are followed at most (8192 keeps the error near 0.01, for
+  /// caches that hold at least a few hundred of them).
   explicit Shards(std::uint64_t sample, std::uint64_t seed = 1);
   ~Shards();
   Shards(const Shards&) = delete;
