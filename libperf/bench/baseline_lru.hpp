@@ -62,6 +62,14 @@ class BaselineLru {
     shard.index.erase(found);
     shard.order.erase(entry);
   }
+  std::uint64_t Entries() {
+    std::uint64_t entries = 0;
+    for (Shard& shard : shards_) {
+      const std::scoped_lock lock(shard.mutex);
+      entries += shard.index.size();
+    }
+    return entries;
+  }
 
  private:
   static constexpr std::size_t kShards = 64;

@@ -7,7 +7,6 @@
 #include <cmath>
 #include <cstring>
 #include <numeric>
-#include <optional>
 #include <utility>
 
 #include "libperf/base/error.hpp"
@@ -39,7 +38,7 @@ void Check(const CacheWorkloadOptions& options) {
   require(std::isfinite(options.zipf) && options.zipf >= 0, "the exponent of zipf is 0 or more");
 }
 
-/// 62 bits an eighth of which are letters: eight of them tell all keys apart.
+/// Eight of the digits tell all keys apart.
 void WriteKey(char* to, std::size_t bytes, std::uint64_t number) {
   for (std::size_t i = bytes; i-- > 0; number /= 16) to[i] = "0123456789abcdef"[number % 16];
 }
