@@ -62,10 +62,10 @@ PERF_EXPORT std::string_view Name(RedisTierStats::Request request) noexcept;
 /// a cluster.
 ///
 /// A value is a string under PREFIXv{:KEY}, with PX; a tag's generation one under PREFIXt{:TAG}; a
-/// lock one under PREFIXl{:KEY}, its last fence under PREFIXf{:KEY}. Reads use the pool of the hub.
-/// Writes go, in the order of the calls, over the one link that asked the server for invalidations,
-/// so that they need not come back to us; without that link, or above 64 KiB, over the pool, in any
-/// order.
+/// lock one under PREFIXl{:KEY}, its last fence under PREFIXf{:KEY}. Requests go, in the order of
+/// the calls and without waiting for one another, over the one link that asked the server for
+/// invalidations, so that what they write need not come back to us. Without that link, and for
+/// writes above 64 KiB, they go over the hub's pool, in any order.
 /// Requests that were not sent for lack of a connection are kDown.
 /// What a Redis that fails over loses of acknowledged writes, generations and locks, is lost here.
 /// Thread safety: all methods. Lifetime: holds its hub; the destructor answers what is under way,

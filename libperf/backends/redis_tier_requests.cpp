@@ -51,11 +51,15 @@ Task<void> TierGet(RedisTierPtr self, std::string key, Deadline deadline,
                    cache::SecondTier::Done<cache::TierValue> done) {
   cache::TierValue found;
   RedisReply reply;
-  std::vector<std::string> keys{self->names.Value(key)};
-  std::vector<std::string> none;
+  const std::string name = self->names.Value(key);
   const Deadline bound = self->Bound(deadline);
-  co_await self->Ask(RedisTierScripts::All().get, std::move(keys), std::move(none), false, reply,
-                     bound);
+  const bool asked = co_await self->GetByLink(name, reply, bound);
+  if (!asked) {
+    std::vector<std::string> keys{name};
+    std::vector<std::string> none;
+    co_await self->Ask(RedisTierScripts::All().get, std::move(keys), std::move(none), false, reply,
+                       bound);
+  }
   found.status = StatusOf(reply.failure);
   if (!reply.failure && reply.value.IsNull()) {
     found.status = TierStatus::kAbsent;

@@ -20,8 +20,10 @@ constexpr std::string_view kSet = R"(
 local held = redis.call('GETRANGE', KEYS[1], 8, 15)
 local high, low = 0, 0
 if #held == 8 then high, low = struct.unpack('>I4I4', held) end
-local fence = redis.call('GET', KEYS[2])
-if ARGV[4] ~= '0' and fence and tonumber(fence) > tonumber(ARGV[4]) then return {0, high, low} end
+if ARGV[4] ~= '0' then
+  local fence = redis.call('GET', KEYS[2])
+  if fence and tonumber(fence) > tonumber(ARGV[4]) then return {0, high, low} end
+end
 local h, l = tonumber(ARGV[2]), tonumber(ARGV[3])
 if ARGV[1] == '1' and (high > h or (high == h and low > l)) then return {0, high, low} end
 if ARGV[1] == '2' and (high ~= h or low ~= l) then return {0, high, low} end

@@ -11,8 +11,8 @@ namespace {
 /// Our alarms may be this late, and the cache counts on an answer by its deadline.
 constexpr Duration kAlarmLate = std::chrono::milliseconds(6);
 /// A report of what we wrote ourselves comes much sooner than this.
-constexpr Duration kOwnFor = std::chrono::seconds(2);
-constexpr std::size_t kMostOwn = 100'000;
+constexpr Duration kOwnFor = std::chrono::milliseconds(500);
+constexpr std::size_t kMostOwn = 200'000;
 constexpr Duration kVerifyFor = std::chrono::milliseconds(100);
 constexpr std::size_t kStamp = 8;
 
@@ -102,6 +102,33 @@ Task<void> RedisTierState::Ask(const std::vector<std::string>& words, const std:
     tried = co_await hub.Execute(command, reply, deadline);
   }
   if (tried) hub.Record(std::move(permit), reply.failure, Clock::now() - start);
+}
+
+Task<bool> RedisTierState::GetByLink(const std::string& name, RedisReply& reply,
+                                     Deadline deadline) {
+  reply.Clear();
+  const TimePoint start = Clock::now();
+  if (!tracking || deadline.Passed(start)) co_return false;
+  pool::Breaker::Permit permit = hub.Admit();
+  if (!permit) co_return false;
+  const std::vector<std::string> get{"GET", name};
+  const std::vector<std::string> pttl{"PTTL", name};
+  RedisAnswer value, left;
+  if (!tracking->Write(name, get, deadline, value.Callback())) co_return false;
+  tracking->Write(name, pttl, deadline, left.Callback());
+  co_await value;
+  co_await left;
+  const Failure& failure = value.failure ? value.failure : left.failure;
+  if (failure.kind == ErrorKind::kStatus && IsElsewhere(failure.text)) tracking->LookSoon();
+  // Asked again elsewhere, for which a permit is needed anew.
+  if (failure && failure.kind != ErrorKind::kTimeout) co_return false;
+  reply.failure = failure;
+  if (!failure && !value.value.IsNull() && left.value != Json(-2)) {
+    reply.value.Append(std::move(value.value));
+    reply.value.Append(std::move(left.value));
+  }
+  hub.Record(std::move(permit), reply.failure, Clock::now() - start);
+  co_return true;
 }
 
 Task<void> RedisTierState::Ask(const RedisScript& script, std::vector<std::string> keys,

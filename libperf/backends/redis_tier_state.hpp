@@ -35,6 +35,10 @@ struct RedisTierState : std::enable_shared_from_this<RedisTierState> {
   Task<void> Ask(const RedisScript& script, std::vector<std::string> keys,
                  std::vector<std::string> arguments, bool write, RedisReply& reply,
                  Deadline deadline);
+  /// What the script `get` gives, by two plain commands over the link of invalidations, which cost
+  /// the server a fifth of it: should somebody write between them, we are told of that. False: the
+  /// link could not; nothing is known. Lifetime: the references outlive the task.
+  Task<bool> GetByLink(const std::string& name, RedisReply& reply, Deadline deadline);
   /// `one(i)` for each i below `count`, all at once; ends when all have.
   using Each = std::function<Task<void>(std::size_t)>;
   Task<void> Gather(std::size_t count, const Each& one);
