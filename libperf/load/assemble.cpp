@@ -194,6 +194,22 @@ void AssemblePools(const Scenario& scenario, const std::vector<std::unique_ptr<E
   }
 }
 
+void AssembleCaches(const Scenario& scenario, const Interval& totals, const CacheSet& caches,
+                    Result& result) {
+  for (std::size_t i = 0; i < scenario.caches.size(); ++i) {
+    const CacheSpec& spec = scenario.caches[i];
+    CacheResult cache;
+    cache.name = spec.name;
+    cache.policy = spec.options.policy;
+    if (spec.redis) cache.redis = scenario.targets[*spec.redis].name;
+    cache.max_entries = spec.options.max_entries;
+    cache.max_bytes = spec.options.max_bytes;
+    cache.seen = totals.caches[i];
+    cache.stats = caches.At(i).Stats();
+    result.caches.push_back(std::move(cache));
+  }
+}
+
 SeriesPoint PointOf(const Scenario& scenario, const Interval& second) {
   SeriesPoint point;
   const Duration from = std::chrono::seconds(second.second);

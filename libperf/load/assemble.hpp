@@ -30,6 +30,9 @@ void AssembleSections(const Scenario& scenario, const Interval& totals, const Me
 /// The pools, summed up over the loops.
 void AssemblePools(const Scenario& scenario, const std::vector<std::unique_ptr<Engine>>& engines,
                    Result& result);
+/// The caches: what the steps saw of them, and what they count themselves.
+void AssembleCaches(const Scenario& scenario, const Interval& totals, const CacheSet& caches,
+                    Result& result);
 /// One point of the series.
 SeriesPoint PointOf(const Scenario& scenario, const Interval& second);
 

@@ -20,6 +20,11 @@ Task<void> ProbeOne(TargetRuntime& target, Deadline deadline, backends::Failure&
   if (--left == 0) loop.Stop();
 }
 
+LoopGate& AddGate(RunShared& shared, backends::EventLoop& loop) {
+  shared.gates.push_back(std::make_unique<LoopGate>(loop));
+  return *shared.gates.back();
+}
+
 }  // namespace
 
 RunShared::RunShared(const Scenario& the_scenario, std::size_t loop_count)
@@ -35,6 +40,7 @@ Engine::Engine(RunShared& shared, const std::vector<std::string>& urls, std::siz
     : shared_(shared),
       scenario_(shared.scenario),
       index_(index),
+      gate_(AddGate(shared, loop_)),
       flows_(scenario_, loop_, targets_),
       stalls_(loop_),
       loads_(scenario_.loads.size()),
@@ -48,6 +54,7 @@ Engine::Engine(RunShared& shared, const std::vector<std::string>& urls, std::siz
 }
 
 Engine::~Engine() {
+  gate_.Close();
   for (auto& target : targets_) target->Pool().CloseIdle();
 }
 
@@ -66,6 +73,7 @@ void Engine::Run() {
   const Duration cpu_before = ThreadCpu();
   flows_.RecordInto(interval_.get());
   flows_.SetStart(shared_.start);
+  flows_.UseCaches(shared_.caches.get(), &gate_);
   for (auto& target : targets_) target->Pool().Prefill();
   BeginPlannedLoads();
   loop_.Spawn(stalls_.Watch(shared_.start));
@@ -74,6 +82,7 @@ void Engine::Run() {
   if (!loop_.Drain(Deadline::After(Clock::now(), kUnwind))) {
     Log(LogLevel::kWarn, "{} tasks of loop {} did not end in time", loop_.Live(), index_);
   }
+  gate_.Close();
   DeliverInterval(
       std::max<std::int64_t>(0, (Clock::now() - shared_.start) / std::chrono::seconds(1)));
   cpu_used_ = ThreadCpu() - cpu_before;

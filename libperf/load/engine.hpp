@@ -28,6 +28,8 @@ struct RunShared {
   const std::size_t loops;
   TimePoint start{};
   std::vector<std::uint16_t> via_ports;  // by target: of its fault proxy; 0 or absent for none
+  std::vector<std::unique_ptr<LoopGate>> gates;  // by loop; closed when it has ended
+  std::unique_ptr<CacheSet> caches;              // before Run; goes before the gates
   Collector collector;
   std::atomic<std::int64_t> seq{0};
   std::vector<std::atomic<std::int64_t>> started;  // iterations, by load
@@ -94,6 +96,7 @@ class PERF_EXPORT Engine {
   const Scenario& scenario_;
   const std::size_t index_;
   backends::EventLoop loop_;
+  LoopGate& gate_;
   std::vector<std::unique_ptr<TargetRuntime>> targets_;
   FlowRunner flows_;
   StallWatch stalls_;

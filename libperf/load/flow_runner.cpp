@@ -43,7 +43,9 @@ Task<void> FlowRunner::Run(Iteration& it) {
 
 Task<void> FlowRunner::RunSteps(const Steps& steps, Iteration& it) {
   for (const Step& step : steps) {
-    if (step.IsRequest()) {
+    if (const auto* cache = std::get_if<CacheStep>(&step.action)) {
+      co_await RunCache(step, *cache, it);
+    } else if (step.IsRequest()) {
       co_await RunRequest(step, it);
     } else {
       co_await RunNested(step, it);
@@ -128,6 +130,7 @@ void FlowRunner::Collect(const Step& step, Iteration& it, RequestOutcome& outcom
       failure = std::move(reply.failure);
     } else {
       failure = Inspect(step, reply, it.scope.values);
+      if (it.source && !failure) it.source->loaded.bytes = SourceValue(reply);
     }
   };
   if (step.action.index() == 0) {
@@ -153,6 +156,7 @@ void FlowRunner::Finish(const Step& step, Iteration& it, const RequestOutcome& o
   } else {
     record.warmup_requests += ended.count;
   }
+  if (it.source) it.source->failure = failure;
   if (failure) {
     it.failed = true;
     it.stop = !step.keep_going;

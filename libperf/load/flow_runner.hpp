@@ -4,12 +4,16 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "libperf/backends/loop.hpp"
 #include "libperf/base/export.hpp"
 #include "libperf/base/task.hpp"
+#include "libperf/load/cache_set.hpp"
 #include "libperf/load/iteration.hpp"
+#include "libperf/load/loop_gate.hpp"
+#include "libperf/load/loop_wait.hpp"
 #include "libperf/load/recorder.hpp"
 #include "libperf/load/scenario.hpp"
 #include "libperf/load/target.hpp"
@@ -28,6 +32,11 @@ class PERF_EXPORT FlowRunner {
 
   /// Where requests are recorded until the next call; never null while something runs.
   void RecordInto(Interval* interval) noexcept { interval_ = interval; }
+  /// What cache steps use; before the first of them.
+  void UseCaches(CacheSet* caches, LoopGate* gate) noexcept {
+    caches_ = caches;
+    gate_ = gate;
+  }
   void SetStart(TimePoint start) noexcept { start_ = start; }
   /// From `iteration.intended` to the end of its flow, recorded.
   Task<void> Run(Iteration& iteration);
@@ -35,8 +44,20 @@ class PERF_EXPORT FlowRunner {
   std::size_t Waiting(std::size_t load) const noexcept { return waiting_[load]; }
 
  private:
+  using LookUpWait = std::shared_ptr<LoopWait<cache::Answer>>;
+  using WriteWait = std::shared_ptr<LoopWait<cache::Written>>;
+  struct SourceJob;
+
   Task<void> RunSteps(const Steps& steps, Iteration& it);
   Task<void> RunRequest(const Step& step, Iteration& it);
+  Task<void> RunCache(const Step& step, const CacheStep& cache, Iteration& it);
+  std::optional<cache::Answer> StartLookUp(const CacheStep& cache, Iteration& it, Deadline deadline,
+                                           const LookUpWait& wait);
+  void StartWrite(const CacheStep& cache, Iteration& it, Deadline deadline, const WriteWait& wait);
+  backends::Failure Note(const CacheStep& cache, Iteration& it,
+                         const std::optional<cache::Answer>& answer);
+  cache::AsyncLoader LoaderFor(const CacheStep& cache, const Iteration& it);
+  Task<void> RunSource(std::shared_ptr<const SourceJob> job, cache::LoadDone done, TimePoint asked);
   Task<void> RunNested(const Step& step, Iteration& it);
   Task<void> Sleep(const SleepStep& sleep, Iteration& it);
   Task<void> Send(const Step& step, backends::Loan& loan, Iteration& it, Deadline deadline);
@@ -52,6 +73,9 @@ class PERF_EXPORT FlowRunner {
   const Scenario& scenario_;
   backends::EventLoop& loop_;
   std::vector<std::unique_ptr<TargetRuntime>>& targets_;
+  CacheSet* caches_ = nullptr;
+  LoopGate* gate_ = nullptr;
+  std::vector<std::unique_ptr<Iteration>> spare_;  // of sources
   Interval* interval_ = nullptr;
   TimePoint start_{};
   std::vector<std::size_t> waiting_;               // by load

@@ -179,6 +179,80 @@ Failure Inspect(const Step& step, const backends::RedisReply& reply, std::vector
   return {};
 }
 
+namespace {
+
+std::string_view TierName(cache::AnswerFrom from) noexcept {
+  switch (from) {
+    case cache::AnswerFrom::kMemory: return "l1";
+    case cache::AnswerFrom::kTier: return "l2";
+    case cache::AnswerFrom::kLoader: return "source";
+    case cache::AnswerFrom::kNowhere: break;
+  }
+  return "nowhere";
+}
+
+Failure CheckOrigin(const Expect& expect, const cache::Answer& answer) {
+  const std::string_view tier = TierName(answer.from);
+  const bool hit = tier == "l1" || tier == "l2";
+  if (expect.hit && *expect.hit != hit) {
+    return CheckFailure(fmt::format("a {} ({} from {}), expected a {}", hit ? "hit" : "miss",
+                                    Name(answer.status), tier, *expect.hit ? "hit" : "miss"));
+  }
+  constexpr std::string_view kTiers[] = {"l1", "l2", "source"};
+  if (expect.tier && kTiers[static_cast<std::size_t>(*expect.tier)] != tier) {
+    return CheckFailure(fmt::format("answered from {}, expected {}", tier,
+                                    kTiers[static_cast<std::size_t>(*expect.tier)]));
+  }
+  if (expect.stale && *expect.stale != answer.stale) {
+    return CheckFailure(answer.stale ? "the value is stale" : "the value is not stale");
+  }
+  return {};
+}
+
+}  // namespace
+
+Failure Inspect(const Step& step, const cache::Answer& answer, const backends::Timing& timing,
+                std::vector<Json>& values) {
+  if (Failure failure = CheckOrigin(step.expect, answer)) return failure;
+  if (Failure failure = CheckTimes(step.expect, timing)) return failure;
+  if (!step.expect.value && step.captures.empty()) return {};
+  const std::string_view text = answer.value.Bytes();
+  Json value;
+  if (answer.Found()) {
+    auto parsed = Json::TryParse(text);
+    value = parsed ? std::move(*parsed) : Json(text);
+  }
+  if (step.expect.value) {
+    const Json& wanted = *step.expect.value;
+    const bool same = answer.Found() ? value == wanted || text == wanted.ToText() : wanted.IsNull();
+    if (!same) {
+      return CheckFailure(fmt::format("value is {}, expected {}",
+                                      answer.Found() ? Quote(text) : Name(answer.status),
+                                      wanted.Dump()));
+    }
+  }
+  for (const Capture& capture : step.captures) {
+    const Json* document = answer.Found() ? &value : nullptr;
+    if (Failure failure = CaptureOne(capture, text, document, values)) return failure;
+  }
+  return {};
+}
+
+std::optional<std::string> SourceValue(const backends::HttpReply& reply) {
+  if (reply.status == 404 || reply.status == 410) return std::nullopt;
+  return reply.body;
+}
+
+std::optional<std::string> SourceValue(const backends::SqlReply& reply) {
+  if (reply.Columns() > 0 && reply.Rows() == 0) return std::nullopt;
+  return RowsAsJson(reply).Dump();
+}
+
+std::optional<std::string> SourceValue(const backends::RedisReply& reply) {
+  if (reply.value.IsNull()) return std::nullopt;
+  return reply.value.IsString() ? reply.value.AsString() : reply.value.Dump();
+}
+
 Json RowsAsJson(const backends::SqlReply& reply, std::size_t most_rows) {
   Json document = Json::MakeObject();
   Json rows = Json::MakeArray();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <vector>
 
 #include "libperf/backends/http.hpp"
@@ -9,10 +10,17 @@
 #include "libperf/backends/redis.hpp"
 #include "libperf/base/clock.hpp"
 #include "libperf/base/random.hpp"
+#include "libperf/cache/answer.hpp"
 #include "libperf/load/step.hpp"
 #include "libperf/load/template.hpp"
 
 namespace perf::load {
+
+/// What the source of a cache gave, or why it gave nothing.
+struct SourceReply {
+  cache::Loaded loaded;
+  backends::Failure failure;
+};
 
 /// One run through a flow, with the buffers that its requests need; reused by later iterations,
 /// so that a steady load allocates nothing.
@@ -41,6 +49,8 @@ struct Iteration {
   std::vector<backends::SqlParameter> sql_parameters;
   backends::RedisCommand redis_command;
   backends::RedisReply redis_reply;
+  std::string cache_key;
+  SourceReply* source = nullptr;  // of one that reads a source: where its reply goes
 };
 
 }  // namespace perf::load

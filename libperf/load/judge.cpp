@@ -40,6 +40,7 @@ std::string_view UnitOf(const MetricPath& path, const Condition& condition) noex
   if (condition.aggregation == Aggregation::kCount) return "";
   switch (TypeOf(path.metric)) {
     case MetricType::kTrend: return "ms";
+    case MetricType::kRatio:
     case MetricType::kRate: return "fraction";
     case MetricType::kCounter: return condition.aggregation == Aggregation::kRate ? "/s" : "";
     case MetricType::kGauge: return path.metric == Metric::kRate ? "/s" : "";

@@ -27,6 +27,15 @@ constexpr std::array<std::pair<std::string_view, Metric>, 11> kMetrics{{
     {"iterations", Metric::kIterations},
     {"rate", Metric::kRate},
 }};
+constexpr std::array<std::pair<std::string_view, Metric>, 7> kCacheMetrics{{
+    {"hit_ratio", Metric::kHitRatio},
+    {"l1_hit_ratio", Metric::kL1HitRatio},
+    {"l2_hit_ratio", Metric::kL2HitRatio},
+    {"lookups", Metric::kLookups},
+    {"loads", Metric::kLoads},
+    {"coalesced", Metric::kCoalesced},
+    {"stale_hits", Metric::kStaleHits},
+}};
 constexpr std::array<std::string_view, 5> kErrorNames{"connect", "timeout", "protocol", "status",
                                                       "check"};
 
@@ -58,6 +67,9 @@ class Resolver {
 
   std::optional<MetricPath> Run() {
     std::vector<std::string_view> parts = Split(path_, '.');
+    if (parts.size() == 3 && parts.front() == "caches" && !HasOwner("caches")) {
+      return OfCache(parts[1], parts[2]);
+    }
     if (!TakeMetric(parts)) return std::nullopt;
     if (parts.size() > 2) {
       return Fail("a metric path has at most three parts: load or flow, step, metric");
@@ -68,6 +80,34 @@ class Resolver {
   }
 
  private:
+  std::optional<MetricPath> OfCache(std::string_view name, std::string_view metric) {
+    std::vector<std::string_view> names;
+    for (std::size_t i = 0; i < scenario_.caches.size(); ++i) {
+      names.push_back(scenario_.caches[i].name);
+      if (names.back() == name) found_.cache = i;
+    }
+    if (!found_.cache) {
+      return Fail(fmt::format("no cache is named '{}'", Excerpt(name, 64)), name, names);
+    }
+    names.clear();
+    for (const auto& [known, value] : kCacheMetrics) {
+      names.push_back(known);
+      if (known != metric) continue;
+      found_.metric = value;
+      return found_;
+    }
+    return Fail(fmt::format("'{}' is no metric of a cache: expected one of {}", Excerpt(metric, 64),
+                            fmt::join(names, ", ")),
+                metric, names);
+  }
+
+  bool HasOwner(std::string_view name) {
+    MetricPath kept = found_;
+    const bool has = TakeOwner(name);
+    found_ = kept;
+    return has;
+  }
+
   std::nullopt_t Fail(std::string message, std::string_view word = {},
                       const std::vector<std::string_view>& candidates = {}) {
     error_.message = std::move(message);
@@ -191,9 +231,16 @@ MetricType TypeOf(Metric metric) noexcept {
   switch (metric) {
     case Metric::kRequests:
     case Metric::kDropped:
+    case Metric::kLookups:
+    case Metric::kLoads:
+    case Metric::kCoalesced:
+    case Metric::kStaleHits:
     case Metric::kIterations: return MetricType::kCounter;
     case Metric::kErrors: return MetricType::kRate;
     case Metric::kRate: return MetricType::kGauge;
+    case Metric::kHitRatio:
+    case Metric::kL1HitRatio:
+    case Metric::kL2HitRatio: return MetricType::kRatio;
     default: return MetricType::kTrend;
   }
 }

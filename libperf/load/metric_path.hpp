@@ -26,15 +26,25 @@ enum class Metric {
   kDropped,      // counter: arrivals that found no place to wait
   kIterations,   // counter
   kRate,         // gauge: arrivals processed per second
+  // Of a cache:
+  kHitRatio,    // ratio: look-ups that either tier answered
+  kL1HitRatio,  // ratio: of all look-ups
+  kL2HitRatio,  // ratio: of those that memory did not answer
+  kLookups,     // counter
+  kLoads,       // counter: requests to the sources
+  kCoalesced,   // counter: look-ups that waited for another's load
+  kStaleHits,   // counter: hits past their TTL
 };
 
-/// A metric path of which every name is found: `[load-or-flow.][step.]metric`.
+/// A metric path of which every name is found: `[load-or-flow.][step.]metric` or
+/// `caches.NAME.metric`.
 struct MetricPath {
   Metric metric = Metric::kLatency;
   ErrorKind error = ErrorKind::kNone;  // of kErrors: of that kind only; kNone: of any
   std::optional<std::size_t> load;     // index into Scenario::loads
   std::optional<std::size_t> flow;     // index into Scenario::flows; set whenever `request` is
   std::optional<std::size_t> request;  // Step::request_id
+  std::optional<std::size_t> cache;    // index into Scenario::caches; of a cache's metrics only
 };
 
 PERF_EXPORT MetricType TypeOf(Metric metric) noexcept;

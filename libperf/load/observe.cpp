@@ -63,6 +63,28 @@ std::uint64_t Counted(const LoadRecord& load, Metric metric) noexcept {
   }
 }
 
+void AddCache(const CacheRecord& cache, Metric metric, Measure& into) {
+  switch (metric) {
+    case Metric::kHitRatio:
+      into.count += cache.l1_hits + cache.l2_hits;
+      into.samples += cache.lookups;
+      break;
+    case Metric::kL1HitRatio:
+      into.count += cache.l1_hits;
+      into.samples += cache.lookups;
+      break;
+    case Metric::kL2HitRatio:
+      into.count += cache.l2_hits;
+      into.samples += cache.lookups - cache.l1_hits;
+      break;
+    case Metric::kLookups: into.count += cache.lookups; break;
+    case Metric::kLoads: into.count += cache.loads; break;
+    case Metric::kCoalesced: into.count += cache.coalesced; break;
+    case Metric::kStaleHits: into.count += cache.stale; break;
+    default: break;
+  }
+}
+
 }  // namespace
 
 void Measure::Reset() {
@@ -72,6 +94,12 @@ void Measure::Reset() {
 
 void AddMeasure(const Scenario& scenario, const MetricPath& path, const Interval& recorded,
                 Measure& into) {
+  if (path.cache) {
+    if (*path.cache < recorded.caches.size()) {
+      AddCache(recorded.caches[*path.cache], path.metric, into);
+    }
+    return;
+  }
   ForEachLoad(scenario, path, recorded, [&](const LoadRecord& load) {
     if (path.metric == Metric::kDuration) into.times.Merge(load.duration);
     into.count += Counted(load, path.metric);
@@ -101,7 +129,7 @@ Observation Aggregate(const MetricPath& path, const Condition& condition, const 
     seen.samples = measure.times.Count();
     if (seen.samples == 0) return seen;
     seen.value = counts ? static_cast<double>(seen.samples) : AggregateMs(measure.times, condition);
-  } else if (type == MetricType::kRate) {
+  } else if (type == MetricType::kRate || type == MetricType::kRatio) {
     seen.samples = measure.samples;
     if (seen.samples == 0) return seen;
     seen.value = counts ? count : count / static_cast<double>(seen.samples);

@@ -24,7 +24,7 @@ constexpr std::array<std::string_view, 15> kProfileKeys{
     "description", "vars",  "data",       "targets", "caches",   "audio", "setup",  "flows",
     "load",        "allow", "thresholds", "faults",  "teardown", "seed",  "include"};
 constexpr std::array<std::string_view, 2> kScales{"duration_scale", "rate_scale"};
-constexpr std::array<std::string_view, 2> kReserved{"caches", "audio"};
+constexpr std::array<std::string_view, 1> kReserved{"audio"};
 constexpr config::Range<double> kScaleRange{1e-4, 1e4};
 
 /// The document with sorted keys and without secrets: equal scenarios have equal text.
@@ -104,6 +104,7 @@ void ParseRoot(ParseContext& context, const Node& node) {
   ParseVars(context, root);
   ParseAllow(context, root);
   ParseTargets(context, root);
+  ParseCaches(context, root);
   ParseData(context, root);
   ParseAdmin(context, root, "setup", context.scenario.setup);
   ParseFlows(context, root);

@@ -94,7 +94,8 @@ config::Place Within(const config::Node& scalar, std::size_t offset);
 
 /// The index of the target of that name; an unknown one, or one of another kind, is reported.
 std::optional<std::size_t> FindTarget(const ParseContext& context, config::MapReader& reader,
-                                      TargetKind kind);
+                                      TargetKind kind, std::string_view key = "target",
+                                      std::string_view whose = "this step");
 std::string_view Name(TargetKind kind) noexcept;
 
 /// The hosts that a libpq URI or key=value text leads to, PGHOST included where it names none;
@@ -123,6 +124,7 @@ void ParseVars(ParseContext& context, config::MapReader& root);
 void ParseData(ParseContext& context, config::MapReader& root);
 void ParseAllow(ParseContext& context, config::MapReader& root);
 void ParseTargets(ParseContext& context, config::MapReader& root);
+void ParseCaches(ParseContext& context, config::MapReader& root);
 void ParseAdmin(ParseContext& context, config::MapReader& root, std::string_view key,
                 std::vector<AdminStep>& steps);
 void ParseFlows(ParseContext& context, config::MapReader& root);

@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 #include <re2/re2.h>
 
+#include <array>
+
 #include "libperf/base/text.hpp"
 #include "libperf/load/parse_flow.hpp"
 
@@ -13,6 +15,7 @@ using namespace std::chrono_literals;
 using config::MapReader;
 using config::Node;
 
+constexpr std::array<std::string_view, 3> kTiers{"l1", "l2", "source"};  // as CacheTier
 constexpr std::size_t kMaxPatternBytes = 64 << 10;
 
 /// A JSON pointer (RFC 6901): "" or "/…", '~' only as ~0 and ~1.
@@ -54,7 +57,9 @@ class ExpectParser {
       expect.rows = reader_.Integer("rows", {0, std::numeric_limits<std::int64_t>::max()});
     }
     if (const Node* value = reader_.Get("value")) {
-      if (std::holds_alternative<HttpStep>(step_.action)) {
+      if (std::holds_alternative<CacheStep>(step_.action)) {
+        if (OfLookUp("value")) expect.value = ConstantValue(context_, *value);
+      } else if (std::holds_alternative<HttpStep>(step_.action)) {
         reader_.Error("value", "'value' is for sql and redis steps; http has 'body'");
       } else {
         expect.value = ConstantValue(context_, *value);
@@ -63,6 +68,9 @@ class ExpectParser {
     if (Only<HttpStep>("first_byte", "http")) {
       expect.first_byte = reader_.Duration("first_byte", {1us, kLongestWait});
     }
+    if (OfLookUp("hit")) expect.hit = reader_.Bool("hit");
+    if (OfLookUp("stale")) expect.stale = reader_.Bool("stale");
+    if (OfLookUp("tier")) Tier();
     expect.time = reader_.Duration("time", {1us, kLongestWait});
     reader_.Finish();
   }
@@ -74,6 +82,21 @@ class ExpectParser {
     if (std::holds_alternative<Action>(step_.action)) return true;
     reader_.Error(key, fmt::format("'{}' is for {} steps", key, kind));
     return false;
+  }
+
+  /// Whether a key is there and has a meaning for this cache step.
+  bool OfLookUp(std::string_view key) {
+    if (!reader_.Has(key)) return false;
+    const auto* cache = std::get_if<CacheStep>(&step_.action);
+    if (cache && cache->LooksUp()) return true;
+    reader_.Error(key, cache ? fmt::format("'{}' is for get_or_set and get", key)
+                             : fmt::format("'{}' is for cache steps", key));
+    return false;
+  }
+
+  void Tier() {
+    const auto tier = reader_.Enum("tier", kTiers);
+    if (tier) step_.expect.tier = static_cast<CacheTier>(*tier);
   }
 
   void Status() {
@@ -188,6 +211,10 @@ void ParseExpect(FlowState& state, MapReader& reader, Step& step) {
 }
 
 void ParseCaptures(FlowState& state, MapReader& reader, Step& step) {
+  const auto* cache = std::get_if<CacheStep>(&step.action);
+  if (cache && !cache->LooksUp() && reader.Has("capture")) {
+    reader.Error("capture", "'capture' is for get_or_set and get");
+  }
   for (const Node::Entry& entry : reader.Entries("capture")) {
     bool good = CheckVariableName(state.context, entry.key_at, "capture", entry.key);
     if (good && state.context.scenario.symbols.DataSet(entry.key)) {

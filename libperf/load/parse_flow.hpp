@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -39,6 +40,13 @@ Steps ParseSteps(FlowState& state, const std::vector<config::Node>& items);
 HttpStep ParseHttp(FlowState& state, const config::Node& node);
 SqlStep ParseSql(FlowState& state, const config::Node& node);
 RedisStep ParseRedis(FlowState& state, const config::Node& node);
+CacheStep ParseCache(FlowState& state, const config::Node& node);
+/// The step that reads the source of a cache: one request, without captures of its own.
+std::shared_ptr<const Step> ParseSource(FlowState& state, const config::Node& node);
+
+/// Reports where not exactly one of the keys is there.
+const config::Node* OneOf(config::MapReader& reader, std::initializer_list<std::string_view> keys,
+                          std::string_view& chosen);
 
 /// Reads `expect` of a step whose action is known.
 void ParseExpect(FlowState& state, config::MapReader& reader, Step& step);

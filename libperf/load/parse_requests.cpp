@@ -76,28 +76,6 @@ void Headers(FlowState& state, MapReader& reader, HttpStep& http) {
   }
 }
 
-/// Reports where not exactly one of the keys is there.
-const Node* OneOf(MapReader& reader, std::initializer_list<std::string_view> keys,
-                  std::string_view& chosen) {
-  const Node* found = nullptr;
-  for (const std::string_view key : keys) {
-    const Node* node = reader.Get(key);
-    if (!node) continue;
-    if (found) {
-      reader.Error(key, fmt::format("'{}' and '{}' exclude each other", chosen, key));
-      continue;
-    }
-    found = node;
-    chosen = key;
-  }
-  if (!found) {
-    reader.Scalars().Errors().Error(
-        reader.Self().At(),
-        fmt::format("{} needs one of: {}", reader.What(), fmt::join(keys, ", ")));
-  }
-  return found;
-}
-
 /// Steps over one quoted text, comment or dollar-quoted text; `at` itself where none begins.
 std::size_t SkipSqlQuote(std::string_view sql, std::size_t at) noexcept {
   const auto after = [&](std::string_view end, std::size_t from) {
@@ -121,6 +99,27 @@ std::size_t SkipSqlQuote(std::string_view sql, std::size_t at) noexcept {
 }
 
 }  // namespace
+
+const Node* OneOf(MapReader& reader, std::initializer_list<std::string_view> keys,
+                  std::string_view& chosen) {
+  const Node* found = nullptr;
+  for (const std::string_view key : keys) {
+    const Node* node = reader.Get(key);
+    if (!node) continue;
+    if (found) {
+      reader.Error(key, fmt::format("'{}' and '{}' exclude each other", chosen, key));
+      continue;
+    }
+    found = node;
+    chosen = key;
+  }
+  if (!found) {
+    reader.Scalars().Errors().Error(
+        reader.Self().At(),
+        fmt::format("{} needs one of: {}", reader.What(), fmt::join(keys, ", ")));
+  }
+  return found;
+}
 
 int HighestParameter(std::string_view sql) noexcept {
   int highest = 0;

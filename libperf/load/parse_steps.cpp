@@ -15,8 +15,10 @@ using namespace std::chrono_literals;
 using config::MapReader;
 using config::Node;
 
-constexpr std::array<std::string_view, 8> kActions{"http",  "sql",    "redis",  "sleep",
+constexpr std::array<std::string_view, 9> kActions{"http",  "sql",    "redis",  "cache", "sleep",
                                                    "group", "repeat", "choose", "set"};
+constexpr std::size_t kRequests = 4;  // the first of them
+constexpr std::size_t kSources = 3;   // of them, what a cache can be filled from
 constexpr std::array<std::string_view, 2> kOnFailure{"stop", "continue"};
 constexpr std::int64_t kMaxRepeat = 1'000'000;
 constexpr double kMaxWeight = 1e9;
@@ -149,10 +151,11 @@ void ParseAction(FlowState& state, std::size_t action, const Node& node, Step& s
     case 0: step.action = ParseHttp(state, node); break;
     case 1: step.action = ParseSql(state, node); break;
     case 2: step.action = ParseRedis(state, node); break;
-    case 3: step.action = ParseSleep(state, node); break;
-    case 4: step.action = ParseGroup(state, node); break;
-    case 5: step.action = ParseRepeat(state, node); break;
-    case 6: step.action = ParseChoose(state, node); break;
+    case 3: step.action = ParseCache(state, node); break;
+    case 4: step.action = ParseSleep(state, node); break;
+    case 5: step.action = ParseGroup(state, node); break;
+    case 6: step.action = ParseRepeat(state, node); break;
+    case 7: step.action = ParseChoose(state, node); break;
     default: step.action = ParseSet(state, node); break;
   }
 }
@@ -168,16 +171,17 @@ std::optional<Step> ParseStep(FlowState& state, const Node& node) {
   if (!action) return std::nullopt;
   Step step;
   NameStep(state, reader, *action, step);
+  // Before the action: a cache's source has the next one.
+  if (*action < kRequests) step.request_id = state.requests++;
   ParseAction(state, *action, *reader.Get(kActions[*action]), step);
   if (step.IsRequest()) {
-    step.request_id = state.requests++;
     ParseExpect(state, reader, step);
     ParseCaptures(state, reader, step);
     step.keep_going = reader.Enum("on_failure", kOnFailure).value_or(0) == 1;
   } else {
     for (const std::string_view key : {"expect", "capture", "on_failure"}) {
       if (!reader.Has(key)) continue;
-      reader.Error(key, fmt::format("'{}' is for http, sql and redis steps", key));
+      reader.Error(key, fmt::format("'{}' is for http, sql, redis and cache steps", key));
     }
   }
   reader.Finish();
@@ -210,6 +214,22 @@ void CollectData(const Symbols& symbols, const std::vector<std::string>& names, 
 }
 
 }  // namespace
+
+std::shared_ptr<const Step> ParseSource(FlowState& state, const Node& node) {
+  auto step = ParseStep(state, node);
+  if (!step) return nullptr;
+  for (const Node::Entry& entry : node.Entries()) {
+    if (entry.key != "capture" && entry.key != "on_failure") continue;
+    state.context.diagnostics.Error(
+        entry.key_at,
+        fmt::format("'{}' belongs to the cache step: the source is not asked on a hit", entry.key));
+  }
+  if (step->action.index() >= kSources) {
+    state.context.Error(node, "a cache is filled from one http, sql or redis step");
+    return nullptr;
+  }
+  return std::make_shared<const Step>(std::move(*step));
+}
 
 Steps ParseSteps(FlowState& state, const std::vector<Node>& items) {
   Steps steps;

@@ -336,9 +336,10 @@ void ParseTargets(ParseContext& context, config::MapReader& root) {
 }
 
 std::optional<std::size_t> FindTarget(const ParseContext& context, config::MapReader& reader,
-                                      TargetKind kind) {
-  const config::Node* node = reader.Require("target");
-  const auto name = node ? reader.String("target") : std::nullopt;
+                                      TargetKind kind, std::string_view key,
+                                      std::string_view whose) {
+  const config::Node* node = reader.Require(key);
+  const auto name = node ? reader.String(key) : std::nullopt;
   if (!name) return std::nullopt;
   std::vector<std::string_view> names;
   for (std::size_t i = 0; i < context.scenario.targets.size(); ++i) {
@@ -346,8 +347,8 @@ std::optional<std::size_t> FindTarget(const ParseContext& context, config::MapRe
     if (target.name == *name) {
       if (context.broken_targets.contains(*name)) return std::nullopt;  // reported there
       if (target.kind == kind) return i;
-      context.Error(*node, fmt::format("target '{}' is {}; this step needs one of kind {}", *name,
-                                       Name(target.kind), Name(kind)));
+      context.Error(*node, fmt::format("target '{}' is {}; {} needs one of kind {}", *name,
+                                       Name(target.kind), whose, Name(kind)));
       return std::nullopt;
     }
     names.push_back(target.name);

@@ -70,7 +70,7 @@ const backends::HttpRequest& FlowRunner::Prepare(const Step& step, const HttpSte
     request.headers.emplace_back("traceparent", TraceParent(it.random));
   }
   it.prepared = IsConstant(http) && !targets_[http.target]->Spec().traceparent ? &step : nullptr;
-  request.keep_body = WantsBody(step);
+  request.keep_body = it.source || WantsBody(step);
   request.keep_headers = WantsHeaders(step);
   return request;
 }
@@ -94,7 +94,7 @@ const backends::RedisCommand& FlowRunner::Prepare(const Step& step, const RedisS
     redis.words[i].Render(it.scope, command.words[i]);
   }
   command.pipeline = redis.pipeline;
-  command.keep_reply = step.expect.value.has_value() || !step.captures.empty();
+  command.keep_reply = it.source || step.expect.value.has_value() || !step.captures.empty();
   return command;
 }
 

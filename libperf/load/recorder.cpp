@@ -78,9 +78,24 @@ void LoadRecord::Reset() {
   for (RequestRecord& request : requests) request.Reset();
 }
 
+void CacheRecord::Merge(const CacheRecord& other) noexcept {
+  lookups += other.lookups;
+  l1_hits += other.l1_hits;
+  l2_hits += other.l2_hits;
+  stale += other.stale;
+  negative += other.negative;
+  coalesced += other.coalesced;
+  errors += other.errors;
+  sets += other.sets;
+  removes += other.removes;
+  invalidations += other.invalidations;
+  loads += other.loads;
+}
+
 Interval Interval::For(const Scenario& scenario) {
   Interval interval;
   interval.loads.resize(scenario.loads.size());
+  interval.caches.resize(scenario.caches.size());
   for (std::size_t i = 0; i < scenario.loads.size(); ++i) {
     interval.loads[i].requests.resize(Requests(scenario.flows[scenario.loads[i].flow]).size());
   }
@@ -89,6 +104,7 @@ Interval Interval::For(const Scenario& scenario) {
 
 void Interval::Merge(const Interval& other) {
   for (std::size_t i = 0; i < loads.size(); ++i) loads[i].Merge(other.loads[i]);
+  for (std::size_t i = 0; i < caches.size(); ++i) caches[i].Merge(other.caches[i]);
   active += other.active;
   waiting += other.waiting;
   for (const FailureSample& sample : other.samples) {
@@ -102,6 +118,7 @@ void Interval::Merge(const Interval& other) {
 
 void Interval::Reset() {
   for (LoadRecord& load : loads) load.Reset();
+  std::fill(caches.begin(), caches.end(), CacheRecord{});
   samples.clear();
   active = waiting = 0;
 }

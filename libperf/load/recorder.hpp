@@ -61,6 +61,22 @@ struct LoadRecord {
   void Reset();
 };
 
+/// What the steps saw of one cache; warm-ups are left out.
+struct CacheRecord {
+  std::uint64_t lookups = 0;  // that were answered, with a value or without
+  std::uint64_t l1_hits = 0;
+  std::uint64_t l2_hits = 0;
+  std::uint64_t stale = 0;      // of the hits, past their TTL
+  std::uint64_t negative = 0;   // of the look-ups: there is no such thing
+  std::uint64_t coalesced = 0;  // look-ups that waited for another's load
+  std::uint64_t errors = 0;     // failed or timed out: no look-up
+  std::uint64_t sets = 0;
+  std::uint64_t removes = 0;
+  std::uint64_t invalidations = 0;
+  std::uint64_t loads = 0;  // requests to sources, also in the background
+  void Merge(const CacheRecord& other) noexcept;
+};
+
 /// A failed request as the result shows it: the first of each load, step and kind.
 struct FailureSample {
   std::size_t load = 0;
@@ -74,6 +90,7 @@ struct FailureSample {
 struct Interval {
   std::int64_t second = 0;
   std::vector<LoadRecord> loads;
+  std::vector<CacheRecord> caches;
   std::vector<FailureSample> samples;
   std::size_t active = 0;   // iterations under way at its end
   std::size_t waiting = 0;  // of them without a connection

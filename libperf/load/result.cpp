@@ -201,7 +201,7 @@ Json Result::ToJson() const {
   root["flows"] = Named(flows, [](const Section& s) { return SectionJson(s, true); });
   root["loads"] = Named(loads, [](const Section& s) { return SectionJson(s, true); });
   root["pools"] = Named(pools, PoolJson);
-  root["caches"] = Json::MakeObject();
+  root["caches"] = Named(caches, [](const CacheResult& cache) { return cache.ToJson(); });
   root["audio"] = Json::MakeObject();
   if (bench) {
     Json found = Json::MakeObject();

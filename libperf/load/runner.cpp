@@ -55,6 +55,7 @@ class Session {
     if (options_.on_phase) options_.on_phase(text);
   }
   void ProbeTargets();
+  void MakeCaches();
   void OnSecond(const Interval& second);
   void EndEarly();
   void Teardown();
@@ -128,6 +129,17 @@ void Session::Prepare() {
     Phase("setting up");
     RunAdmin(scenario_, scenario_.setup, urls_, Deadline::After(Clock::now(), kAdmin));
   }
+  if (!scenario_.caches.empty()) MakeCaches();
+}
+
+void Session::MakeCaches() {
+  shared_->caches = std::make_unique<CacheSet>(scenario_, urls_, shared_->via_ports);
+  const auto missing = shared_->caches->WaitReady(Deadline::After(Clock::now(), kProbe));
+  if (missing.empty()) return;
+  throw UnreachableError(
+      fmt::format("the second tier of cache {} does not come up: Redis 6 or later "
+                  "with CLIENT TRACKING is needed",
+                  fmt::join(missing, ", ")));
 }
 
 void Session::ProbeTargets() {
@@ -290,6 +302,7 @@ Result Session::Finish() {
   const MeasuredSpan span = SpanOf(scenario_, elapsed_);
   AssembleSections(scenario_, totals_, span, result);
   AssemblePools(scenario_, engines_, result);
+  if (shared_->caches) AssembleCaches(scenario_, totals_, *shared_->caches, result);
   if (faults_) result.faults = faults_->Results();
   result.generator = Measure();
   result.series = series_.Points();

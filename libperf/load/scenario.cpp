@@ -9,6 +9,8 @@ void Collect(const Steps& steps, std::vector<const Step*>& requests) {
   for (const Step& step : steps) {
     if (step.IsRequest()) {
       requests.push_back(&step);
+      const auto* cache = std::get_if<CacheStep>(&step.action);
+      if (cache && cache->from) requests.push_back(cache->from.get());
     } else if (const auto* group = std::get_if<GroupStep>(&step.action)) {
       Collect(group->steps, requests);
     } else if (const auto* repeat = std::get_if<RepeatStep>(&step.action)) {

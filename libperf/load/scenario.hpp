@@ -19,6 +19,7 @@
 #include "libperf/base/export.hpp"
 #include "libperf/base/url.hpp"
 #include "libperf/load/arrivals.hpp"
+#include "libperf/load/cache_spec.hpp"
 #include "libperf/load/data.hpp"
 #include "libperf/load/fault.hpp"
 #include "libperf/load/step.hpp"
@@ -103,6 +104,7 @@ struct PERF_EXPORT Scenario {
   std::vector<std::string> data_names;
   std::vector<DataSet> data;
   std::vector<TargetSpec> targets;
+  std::vector<CacheSpec> caches;
   std::vector<AdminStep> setup;
   std::vector<FlowSpec> flows;
   std::vector<LoadSpec> loads;

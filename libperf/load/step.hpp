@@ -11,6 +11,7 @@
 
 #include "libperf/backends/postgres.hpp"
 #include "libperf/base/clock.hpp"
+#include "libperf/load/cache_spec.hpp"
 #include "libperf/load/template.hpp"
 
 namespace re2 {
@@ -42,6 +43,19 @@ struct RedisStep {
   std::vector<Template> words;
   unsigned pipeline = 1;
   bool constant = false;  // no word has an expression
+};
+
+struct CacheStep {
+  enum class Kind : std::uint8_t { kGetOrSet, kGet, kSet, kRemove, kInvalidateTag };
+  Kind kind = Kind::kGet;
+  std::size_t cache = 0;
+  Template key;                   // of kInvalidateTag the tag
+  std::optional<Template> value;  // kSet
+  std::optional<JsonTemplate> json;
+  std::vector<Template> tags;        // kGetOrSet, kSet
+  std::optional<Duration> ttl;       // instead of the cache's
+  std::shared_ptr<const Step> from;  // kGetOrSet: the request that reads the source
+  bool LooksUp() const noexcept { return kind <= Kind::kGet; }
 };
 
 struct SleepStep {
@@ -85,23 +99,27 @@ struct Expect {
   std::shared_ptr<const re2::RE2> body;                 // must match somewhere
   std::vector<std::pair<std::string, Json>> body_json;  // pointer, value
   std::optional<std::int64_t> rows;                     // SQL
-  std::optional<Json> value;           // Redis reply, or the single value of a SQL row
+  std::optional<Json> value;           // Redis reply, single value of a SQL row, cached value
+  std::optional<bool> hit;             // cache: not absent and not loaded for this look-up
+  std::optional<bool> stale;           // cache: past its TTL
+  std::optional<CacheTier> tier;       // cache: where the value came from
   std::optional<Duration> first_byte;  // service time until the first byte
   std::optional<Duration> time;        // whole service time
   bool NeedsBody() const noexcept { return body != nullptr || !body_json.empty(); }
 };
 
 /// One named step of a flow. Its `id` is unique in the flow and indexes the recorders; only
-/// requests (http, sql, redis) have one.
+/// requests (http, sql, redis, cache) have one.
 struct Step {
   std::string name;
-  std::variant<HttpStep, SqlStep, RedisStep, SleepStep, GroupStep, RepeatStep, ChooseStep, SetStep>
+  std::variant<HttpStep, SqlStep, RedisStep, CacheStep, SleepStep, GroupStep, RepeatStep,
+               ChooseStep, SetStep>
       action;
   std::vector<Capture> captures;
   Expect expect;
   std::size_t request_id = 0;
   bool keep_going = false;  // `on_failure: continue`: the iteration goes on after a failure
-  bool IsRequest() const noexcept { return action.index() <= 2; }
+  bool IsRequest() const noexcept { return action.index() <= 3; }
 };
 
 }  // namespace perf::load

@@ -171,6 +171,7 @@ std::string_view Describe(MetricType type) noexcept {
     case MetricType::kCounter: return "a counter, which has count and rate";
     case MetricType::kRate: return "a share, which has rate and count";
     case MetricType::kGauge: return "a gauge, which has value";
+    case MetricType::kRatio: return "a ratio, which has value";
   }
   return "";
 }
@@ -182,9 +183,9 @@ bool HasAggregation(MetricType type, Aggregation aggregation) noexcept {
     case Aggregation::kMax:
     case Aggregation::kMed:
     case Aggregation::kPercentile: return type == MetricType::kTrend;
-    case Aggregation::kCount: return type != MetricType::kGauge;
+    case Aggregation::kCount: return type != MetricType::kGauge && type != MetricType::kRatio;
     case Aggregation::kRate: return type == MetricType::kCounter || type == MetricType::kRate;
-    case Aggregation::kValue: return type == MetricType::kGauge;
+    case Aggregation::kValue: return type == MetricType::kGauge || type == MetricType::kRatio;
   }
   return false;
 }

@@ -14,8 +14,9 @@ enum class Aggregation { kAvg, kMin, kMax, kMed, kPercentile, kCount, kRate, kVa
 enum class Comparison { kLess, kLessEqual, kGreater, kGreaterEqual, kEqual, kNotEqual };
 /// What a metric is, which decides the aggregations it has and what a bare number means:
 /// trend (times; bare numbers are milliseconds): avg min max med p(N); counter: count, rate;
-/// rate (fractions): rate; gauge: value. `count` also holds for trends and rates (their samples).
-enum class MetricType { kTrend, kCounter, kRate, kGauge };
+/// rate (fractions): rate; gauge: value; ratio (0 to 1): value. `count` also holds for trends and
+/// rates (their samples).
+enum class MetricType { kTrend, kCounter, kRate, kGauge, kRatio };
 
 /// `aggregation operator number`, k6's grammar with units: "p(99) < 250ms", "rate<1%",
 /// "count == 0"; operators < <= > >= == === !=.

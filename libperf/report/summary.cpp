@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "libperf/base/units.hpp"
 
@@ -135,6 +136,35 @@ void AppendFailures(std::string& out, const load::Result& result, const Style& s
   out += '\n';
 }
 
+std::string Percent(const std::optional<double>& share) {
+  return share ? fmt::format("{:.1f} %", *share * 100) : "-";
+}
+
+void AppendCaches(std::string& out, const load::Result& result, const Style& style) {
+  constexpr std::size_t kShown = 8;
+  for (std::size_t i = 0; i < std::min(result.caches.size(), kShown); ++i) {
+    const load::CacheResult& cache = result.caches[i];
+    out += i == 0 ? style.Bold("caches     ") : "           ";
+    out += fmt::format("{}: {} of {} look-ups hit", cache.name, Percent(cache.HitRatio()),
+                       Grouped(cache.seen.lookups));
+    if (!cache.redis.empty()) {
+      out += fmt::format(" (l1 {}, l2 {} of the rest)", Percent(cache.L1HitRatio()),
+                         Percent(cache.L2HitRatio()));
+    }
+    out += fmt::format("; {} loads", Grouped(cache.seen.loads));
+    if (cache.seen.coalesced > 0) out += fmt::format(", {} joined", Grouped(cache.seen.coalesced));
+    out += fmt::format("; {} entries, {}\n", Grouped(cache.stats.entries),
+                       FormatBytes(cache.stats.bytes));
+    if (!cache.redis.empty() && !cache.stats.tier_reachable) {
+      out += style.Warn(fmt::format("           {}: its second tier was not reachable at the end\n",
+                                    cache.name));
+    }
+  }
+  if (result.caches.size() > kShown) {
+    out += fmt::format("           and {} more in the result\n", result.caches.size() - kShown);
+  }
+}
+
 void AppendGenerator(std::string& out, const load::Result& result, const Style& style) {
   const load::Generator& own = result.generator;
   out += style.Bold("generator  ");
@@ -210,6 +240,7 @@ std::string Summary(const load::Result& result, const Style& style,
   AppendFlows(out, result, style);
   AppendFailures(out, result, style);
   AppendFaults(out, result, style);
+  AppendCaches(out, result, style);
   AppendGenerator(out, result, style);
   for (const std::string& path : written) out += style.Bold("written    ") + path + "\n";
   return out;

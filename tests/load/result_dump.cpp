@@ -53,6 +53,18 @@ Result Everything() {
   result.flows.back().steps.push_back(Full("step"));
   result.loads = result.flows;
   result.pools.push_back({"db", "postgres", 10, 3, 2, 100, 7, 3, 1, 1});
+  CacheResult cache;
+  cache.name = "guests";
+  cache.policy = "adaptive";
+  cache.redis = "kv";
+  cache.seen.lookups = 10;
+  cache.seen.l1_hits = 7;
+  cache.seen.l2_hits = 2;
+  result.caches.push_back(cache);
+  cache.name = "alone";
+  cache.redis.clear();
+  cache.seen = {};
+  result.caches.push_back(cache);
   Json row;
   row["impl"] = "perfkit";
   result.bench = BenchResult{"micro", {row}};

@@ -65,6 +65,7 @@ targets:
   api: {kind: http, url: private}
   db: {kind: postgres, url: private}
   kv: {kind: redis, url: private}
+caches: {c: {policy: lru, redis: kv}}
 setup: [{sql: {target: db, query: select 1}}]
 flows:
   get:
@@ -74,6 +75,8 @@ flows:
     - sql: {target: db, query: select 1}
     - redis: {target: kv, command: PING}
     - sleep: 1ms
+    - cache: {cache: c, get_or_set: k, from: {sql: {target: db, query: select 1}}}
+      expect: {hit: true}
 load: [{flow: get, rate: 1/s, for: 1s}]
 faults: [{at: 0, for: 1s, target: db, latency: 5ms}]
 thresholds: ["latency: p(99) < 1s"]
@@ -86,7 +89,26 @@ BAD = [
     (["titel"], "x"),
     (["targets"], None),
     (["load"], []),
-    (["caches"], {}),
+    (["audio"], {}),
+    (["caches", "c", "polcy"], "lru"),
+    (["caches", "c", "policy"], "lruu"),
+    (["caches", "c", "ttl"], 5),
+    (["caches", "c", "entries"], -1),
+    (["caches", "c", "compression"], {"level": 3}),
+    (["caches", "c", "compression"], "gzip"),
+    (["caches", "c"], {"lock": True}),
+    (["caches", "rate"], {}),
+    (["flows", "get", 4, "cache", "cache"], None),
+    (["flows", "get", 4, "cache", "from"], None),
+    (["flows", "get", 4, "cache", "set"], "k"),
+    (["flows", "get", 4, "cache", "value"], "v"),
+    (["flows", "get", 4, "cache", "from"], {"sleep": "1s"}),
+    (["flows", "get", 4, "cache", "from", "capture"], {"a": "/rows"}),
+    (["flows", "get", 4, "cache"], {"cache": "c", "set": "k"}),
+    (["flows", "get", 4, "cache"], {"cache": "c", "remove": "k", "tags": ["a"]}),
+    (["flows", "get", 4, "cache"], {"cache": "c"}),
+    (["flows", "get", 4, "expect", "tier"], "l3"),
+    (["flows", "get", 4, "expect", "rows"], 1),
     (["targets", "api", "kind"], "https"),
     (["targets", "api", "url"], None),
     (["targets", "api", "tiemout"], "1s"),
