@@ -8,6 +8,7 @@ IndexTable::IndexTable(std::size_t buckets)
 
 IndexTable::Place IndexTable::Find(EntryRef ref, std::uint64_t hash) const noexcept {
   const std::uint8_t tag = TagOf(hash);
+  std::size_t left = size_;
   for (std::size_t i = Home(hash);; i = Next(i)) {
     Bucket& bucket = buckets_[i];
     const std::uint64_t high = bucket.high.load(std::memory_order_relaxed);
@@ -16,7 +17,7 @@ IndexTable::Place IndexTable::Find(EntryRef ref, std::uint64_t hash) const noexc
       const auto at = static_cast<unsigned>(std::countr_zero(matches));
       if (bucket.refs[at].load(std::memory_order_relaxed) == ref) return {&bucket, at};
     }
-    if (!Bucket::Passed(high)) return {};
+    if (!Bucket::Passed(high) || --left == 0) return {};
   }
 }
 

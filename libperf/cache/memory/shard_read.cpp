@@ -19,6 +19,7 @@ const Entry* MemoryShard::Find(const Query& query, HazardRecord& thread,
       if (table_.load(std::memory_order_seq_cst) != table) continue;
     }
     bool moved = false;
+    std::size_t left = table->Size();  // buckets of a small table may all have been passed
     for (std::size_t i = table->Home(query.hash); !moved; i = table->Next(i)) {
       const IndexTable::Bucket& bucket = table->At(i);
       const std::uint64_t high = bucket.high.load(std::memory_order_acquire);
@@ -37,7 +38,7 @@ const Entry* MemoryShard::Find(const Query& query, HazardRecord& thread,
         if (moved) break;
         if (entry->Key() == query.key) return entry;
       }
-      if (!moved && !IndexTable::Bucket::Passed(high)) {
+      if (!moved && (!IndexTable::Bucket::Passed(high) || --left == 0)) {
         hazard.Hold(nullptr, std::memory_order_release);
         return nullptr;
       }
@@ -80,6 +81,7 @@ Handle MemoryShard::Get(const Query& query, std::int64_t now) {
 IndexTable::Place MemoryShard::FindLocked(const Query& query) const noexcept {
   const IndexTable& table = *table_.load(std::memory_order_relaxed);
   const std::uint8_t tag = IndexTable::TagOf(query.hash);
+  std::size_t left = table.Size();
   for (std::size_t i = table.Home(query.hash);; i = table.Next(i)) {
     IndexTable::Bucket& bucket = table.At(i);
     const std::uint64_t high = bucket.high.load(std::memory_order_relaxed);
@@ -89,7 +91,7 @@ IndexTable::Place MemoryShard::FindLocked(const Query& query) const noexcept {
       const EntryRef ref = bucket.refs[at].load(std::memory_order_relaxed);
       if (arena_.Resolve(ref)->Key() == query.key) return {&bucket, at};
     }
-    if (!IndexTable::Bucket::Passed(high)) return {};
+    if (!IndexTable::Bucket::Passed(high) || --left == 0) return {};
   }
 }
 
