@@ -54,7 +54,8 @@ class PERF_EXPORT Cache {
   Answer Get(std::string_view key, Deadline deadline);
   /// The value, loaded at most once at a time whoever asks. `options` nullptr: the defaults.
   /// The loader runs in one of the calling threads (and, to renew a stale value, as a copy in the
-  /// background: what it refers to must live as long as the cache).
+  /// background: what it refers to must live as long as the cache). Throws: ConfigError for options
+  /// with too many tags, as Set does; never what the loader throws.
   Answer GetOrSet(std::string_view key, const Loader& loader, Deadline deadline,
                   const EntryOptions* options = nullptr);
   Written Set(std::string_view key, std::string bytes, Deadline deadline,

@@ -25,7 +25,9 @@ bool DrawsEarly(const RecordView& record, double beta, TimePoint now) {
 CacheState::CacheState(CacheOptions options, std::shared_ptr<SecondTier> tier)
     : parts_(std::move(options), std::move(tier)),
       defaults_(std::make_shared<const EntryOptions>(parts_.options.entry)) {
-  if (parts_.tier) parts_.tier->SetListener(this);
+  if (!parts_.tier) return;
+  parts_.tier->SetListener(this);
+  OnState();  // It may have changed before we listened.
 }
 
 CacheState::~CacheState() {
@@ -43,7 +45,9 @@ CacheState::~CacheState() {
 }
 
 std::shared_ptr<const EntryOptions> CacheState::OptionsOr(const EntryOptions* options) const {
-  return options == nullptr ? defaults_ : std::make_shared<const EntryOptions>(*options);
+  if (options == nullptr) return defaults_;
+  CheckTags(*options);
+  return std::make_shared<const EntryOptions>(*options);
 }
 
 CacheState::Look CacheState::LookUp(std::string_view key, std::uint64_t hash,

@@ -9,6 +9,9 @@
 namespace perf::cache {
 namespace {
 
+/// What cannot be found out by then is taken as invalidated: nothing old is served for longer.
+constexpr Duration kVerifyWithin = std::chrono::milliseconds(100);
+
 WriteEndDone Translated(CacheState::TierDone done) {
   if (!done) return [](WriteEnd) {};
   return [done = std::move(done)](WriteEnd end) {
@@ -40,6 +43,7 @@ void CacheState::OvertakeAll(std::string_view prefix) {
 
 bool CacheState::Set(const std::string& key, std::string bytes, const EntryOptions& options,
                      TierDone done) {
+  CheckTags(options);
   const Duration ttl = DrawTtl(options, false, std::nullopt);
   if (ttl <= Duration::zero()) {
     Remove(key, std::move(done));
@@ -69,7 +73,7 @@ bool CacheState::Set(const std::string& key, std::string bytes, const EntryOptio
       if (options.second_tier) {
         op.frame.bytes = std::move(bytes);
         op.ask_tags = true;
-        op.restamp = true;
+        op.restamps = 5;
       }
       op.dones.push_back(Translated(std::move(done)));
       parts_.outbox->Put(key, std::move(op));
@@ -214,7 +218,9 @@ void CacheState::OnTags(std::span<const std::string> tags) {
   std::vector<std::string> others;
   std::copy_if(tags.begin(), tags.end(), std::back_inserter(others),
                [](const std::string& tag) { return tag != kWholeCache; });
-  if (!others.empty()) parts_.tag_reader->Verify(others, parts_.HardDeadline());
+  if (others.empty()) return;
+  parts_.tag_reader->Verify(
+      others, Sooner(parts_.HardDeadline(), Deadline::After(Clock::now(), kVerifyWithin)));
 }
 
 void CacheState::Flush() {

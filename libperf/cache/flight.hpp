@@ -128,6 +128,7 @@ class Flight : public std::enable_shared_from_this<Flight> {
 
   // Of the steps: one at a time.
   Fetched fetched_;
+  Deadline fetch_deadline_ = Deadline::Never();
   TimePoint lock_until_;
   Duration lock_pause_{};
   std::uint64_t fence_ = 0;

@@ -51,7 +51,9 @@ void Flight::Fetch(std::function<void()> otherwise) {
     otherwise();
     return;
   }
-  parts_.tier->Get(key_, parts_.HardDeadline(),
+  // One for all that the tier is asked before the load: nobody waits longer for it.
+  fetch_deadline_ = parts_.HardDeadline();
+  parts_.tier->Get(key_, fetch_deadline_,
                    [self = shared_from_this(), pass, otherwise = std::move(otherwise)](
                        TierValue value) { self->OnValue(std::move(value), otherwise); });
 }
@@ -98,7 +100,7 @@ void Flight::OnFrame(Frame frame, Duration remaining, const std::function<void()
     marks.push_back({slot, parts_.tags.Local(slot), mark.generation, mark.tag});
   }
   parts_.tag_reader->Read(
-      std::move(tags), parts_.TagAge(), parts_.HardDeadline(),
+      std::move(tags), parts_.TagAge(), fetch_deadline_,
       [self = shared_from_this(), frame = std::move(frame), remaining, marks = std::move(marks),
        otherwise](bool ok, const std::vector<TagMark>& generations) mutable {
         if (!ok) {
@@ -182,10 +184,13 @@ void Flight::KeepOld(const Frame& frame, const Record& record, Duration left) {
 }
 
 void Flight::ArmSoftTimeout() {
-  const std::shared_ptr<Gate::Pass> pass = gate_->EnterShared();
-  if (!pass) return;
+  // No pass for so long: the cache would wait for it when it goes.
   parts_.upkeep->At(Saturated(Clock::now(), parts_.options.tier.soft_timeout),
-                    [self = shared_from_this(), pass] { self->OnSoftTimeout(); });
+                    [weak = weak_from_this(), gate = gate_] {
+                      const Gate::Pass pass = gate->Enter();
+                      const auto self = weak.lock();
+                      if (pass && self) self->OnSoftTimeout();
+                    });
 }
 
 void Flight::OnSoftTimeout() {

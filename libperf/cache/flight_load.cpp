@@ -20,13 +20,14 @@ void Flight::Load() {
     const std::lock_guard lock(mutex_);
     marks_ = std::move(marks);
   }
-  if (!parts_.TierUp() || !options_->second_tier) {
+  // Without a word of the tier about the key nothing of value will be written there.
+  if (!fetched_.asked || !parts_.TierUp() || !options_->second_tier) {
     Depart({}, false);
     return;
   }
   std::vector<std::string> tags{std::string(kWholeCache)};
   tags.insert(tags.end(), options_->tags.begin(), options_->tags.end());
-  parts_.tag_reader->Read(std::move(tags), parts_.TagAge(), parts_.HardDeadline(),
+  parts_.tag_reader->Read(std::move(tags), parts_.TagAge(), fetch_deadline_,
                           [self = shared_from_this()](bool ok, std::vector<TagMark> generations) {
                             self->Depart(std::move(generations), ok);
                           });

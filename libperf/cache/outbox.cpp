@@ -174,8 +174,8 @@ void Outbox::OnWritten(const std::string& key, std::uint64_t version, WriteOp op
     End(key, version, WriteEnd::kWritten, false);
     return;
   }
-  if (op.restamp && op.attempts == 1) {
-    op.restamp = false;
+  if (op.restamps > 0 && op.attempts == 1) {
+    --op.restamps;
     op.frame.stamp = links_.stamps.Next();
     op.condition = {SetCondition::Kind::kUnlessNewer, op.frame.stamp, 0};
     Write(key, version, std::move(op));

@@ -49,7 +49,8 @@ struct WriteOp {
   SetCondition condition;
   /// When the tier holds something newer: write with a newer stamp (what a caller sets now is newer
   /// than all that is there, whatever the clocks of other processes say).
-  bool restamp = false;
+  /// So many times, for several may write loads of what was there before.
+  int restamps = 0;
   /// Each is called once, when the first attempt has ended.
   std::vector<WriteEndDone> dones;
   int attempts = 0;

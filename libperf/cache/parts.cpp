@@ -36,9 +36,7 @@ CacheOptions Checked(CacheOptions options) {
   if (entry.jitter < 0 || entry.jitter > 1) throw ConfigError("jitter of a cache is 0 to 1");
   if (entry.eager_at < 0 || entry.eager_at > 1) throw ConfigError("eager_at of a cache is 0 to 1");
   if (entry.xfetch_beta < 0) throw ConfigError("xfetch_beta of a cache is not negative");
-  if (entry.tags.size() > kMaxTags) {
-    throw ConfigError(fmt::format("an entry has at most {} tags", kMaxTags));
-  }
+  CheckTags(entry);
   if (options.tier.hard_timeout <= Duration::zero() ||
       options.tier.soft_timeout < Duration::zero() ||
       options.tier.repair_interval <= Duration::zero() ||
@@ -88,6 +86,11 @@ bool Parts::PrefixPending(std::string_view key) const {
   const std::lock_guard lock(prefix_mutex);
   return std::any_of(prefixes.begin(), prefixes.end(),
                      [key](const std::string& prefix) { return key.starts_with(prefix); });
+}
+
+void CheckTags(const EntryOptions& options) {
+  if (options.tags.size() <= kMaxTags) return;
+  throw ConfigError(fmt::format("an entry has at most {} tags", kMaxTags));
 }
 
 std::vector<LocalMark> TakeMarks(const Parts& parts, const EntryOptions& options) {
@@ -173,7 +176,13 @@ Record RecordOf(const Parts& parts, const Frame& frame, Duration remaining, Time
   record.fresh_until = until(std::min(left, bound));
   record.renew_until =
       bound < left ? record.fresh_until : until(Sum(left, frame.stale_while_revalidate));
-  record.rescue_until = std::max(record.renew_until, until(Sum(left, frame.stale_if_error)));
+  record.rescue_until = frame.stale_if_error > Duration::zero()
+                            ? std::max(record.renew_until, until(Sum(left, frame.stale_if_error)))
+                            : record.renew_until;
+  const double eager_at = parts.options.entry.eager_at;
+  if (eager_at < 1 && frame.ttl != kForever) {
+    record.eager_after = until(left - Share(frame.ttl, 1 - eager_at));
+  }
   return record;
 }
 

@@ -64,6 +64,9 @@ struct Parts {
   std::atomic<std::size_t> prefix_count{0};
 };
 
+/// Throws: ConfigError for more than 64 tags.
+void CheckTags(const EntryOptions& options);
+
 /// The tags of `options` as marks with the slots' counters of now.
 std::vector<LocalMark> TakeMarks(const Parts& parts, const EntryOptions& options);
 

@@ -47,11 +47,17 @@ void TagReader::Read(std::vector<std::string> tags, Duration age, Deadline deadl
     return;
   }
   const std::uint64_t epoch = tags_.Epoch();
+  {
+    auto asking = asking_.Lock();
+    asking->insert(ask.begin(), ask.end());
+  }
+  std::vector<TagQuery> queries = Queries(ask);
   tier_.ReadTags(
-      Queries(ask), deadline,
-      [this, pass, epoch, marks = std::move(marks), unknown = std::move(unknown),
-       done = std::move(done)](const TierTags& answer) mutable {
+      std::move(queries), deadline,
+      [this, pass, epoch, ask = std::move(ask), marks = std::move(marks),
+       unknown = std::move(unknown), done = std::move(done)](const TierTags& answer) mutable {
         if (answer.status != TierStatus::kOk || answer.generations.size() != unknown.size()) {
+          Answered(ask);
           done(false, {});
           return;
         }
@@ -60,17 +66,31 @@ void TagReader::Read(std::vector<std::string> tags, Duration age, Deadline deadl
           mark.generation = answer.generations[i];
           Learn(mark.tag, mark.generation, epoch);
         }
+        Answered(ask);  // after it was learned: see Verify
         done(true, std::move(marks));
       });
+}
+
+bool TagReader::Asking(const std::string& tag) {
+  auto asking = asking_.Lock();
+  return asking->contains(tag);
+}
+
+void TagReader::Answered(std::span<const std::string> tags) {
+  auto asking = asking_.Lock();
+  for (const std::string& tag : tags) asking->erase(asking->find(tag));
 }
 
 void TagReader::Verify(std::span<const std::string> tags, Deadline deadline) {
   std::vector<std::string> compare;
   for (const std::string& tag : tags) {
+    // That we ask for a tag for the first time stores it, and we are told so before we have the
+    // answer: at once void would be each first load with a new tag.
+    const bool known = Asking(tag) || tags_.Floor(tag) != 0;
     // Nothing to compare with: void at once.
-    if (tags_.Floor(tag) == 0) tags_.BumpLocal(tag);
+    if (!known) tags_.BumpLocal(tag);
     tags_.Doubt(tag);
-    if (tags_.Floor(tag) != 0) compare.push_back(tag);
+    if (known) compare.push_back(tag);
   }
   if (compare.empty()) return;
   const std::shared_ptr<Gate::Pass> pass = gate_.EnterShared();
@@ -80,11 +100,11 @@ void TagReader::Verify(std::span<const std::string> tags, Deadline deadline) {
   tier_.ReadTags(
       std::move(queries), deadline, [this, pass, epoch, compare](const TierTags& answer) {
         for (std::size_t i = 0; i < compare.size(); ++i) {
-          if (answer.status == TierStatus::kOk && answer.generations.size() == compare.size()) {
-            Learn(compare[i], answer.generations[i], epoch);
-          } else {
-            tags_.BumpLocal(compare[i]);
-          }
+          const bool known =
+              answer.status == TierStatus::kOk && answer.generations.size() == compare.size();
+          // Still nothing to compare with, or no answer: void.
+          if (!known || tags_.Floor(compare[i]) == 0) tags_.BumpLocal(compare[i]);
+          if (known) Learn(compare[i], answer.generations[i], epoch);
         }
       });
 }

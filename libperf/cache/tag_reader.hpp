@@ -3,12 +3,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "libperf/base/clock.hpp"
+#include "libperf/base/guarded.hpp"
 #include "libperf/cache/frame.hpp"
 #include "libperf/cache/gate.hpp"
 #include "libperf/cache/second_tier.hpp"
@@ -38,12 +40,15 @@ class TagReader {
   void Verify(std::span<const std::string> tags, Deadline deadline);
 
  private:
+  bool Asking(const std::string& tag);
+  void Answered(std::span<const std::string> tags);
   std::vector<TagQuery> Queries(std::span<const std::string> tags) const;
 
   Tags& tags_;
   SecondTier& tier_;
   const TimeSource& time_;
   Gate& gate_;
+  Guarded<std::multiset<std::string, std::less<>>> asking_;  // by Read, and not answered yet
 };
 
 }  // namespace perf::cache
