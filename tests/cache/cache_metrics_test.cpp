@@ -100,7 +100,7 @@ TEST_CASE("cache metrics: counters by tier and result, never a ratio") {
   // No limit, no series; no times, no histogram; and no gauge of a ratio anywhere.
   CHECK(text.find("perfkit_cache_limit_bytes") == std::string::npos);
   CHECK(text.find("duration_seconds_bucket{cache=") == std::string::npos);
-  CHECK(text.find("ratio") == std::string::npos);
+  CHECK(text.find("_ratio") == std::string::npos);
 }
 
 TEST_CASE("cache metrics: a cache without a second tier has no series of one") {
