@@ -25,10 +25,7 @@ class PageSource {
 
  private:
   static constexpr std::size_t kRegionPages = 32;
-  static constexpr std::size_t kSmallRegions = 2;  // that do without huge pages
-  static constexpr std::size_t kWarm = 8;          // given back and kept as they are
-
-  static void* Map(bool huge);
+  static constexpr std::size_t kWarm = 8;  // given back and kept as they are
 
   std::mutex mutex_;
   std::vector<void*> regions_;
