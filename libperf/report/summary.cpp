@@ -156,8 +156,8 @@ void AppendCaches(std::string& out, const load::Result& result, const Style& sty
     out += fmt::format("; {} entries, {}\n", Grouped(cache.stats.entries),
                        FormatBytes(cache.stats.bytes));
     if (!cache.redis.empty() && !cache.stats.tier_reachable) {
-      out += style.Warn(fmt::format("           {}: its second tier was not reachable at the end\n",
-                                    cache.name));
+      out += style.Warn(
+          fmt::format("           {}: its second tier was not reachable at the end\n", cache.name));
     }
   }
   if (result.caches.size() > kShown) {

@@ -38,7 +38,7 @@ SYSTEM = re.compile(
     r"(sys|linux|net|netinet|arpa|asm)/[\w/]+\.h|(aio|assert|cpuid|ctype|dirent|dlfcn|errno|fcntl|fnmatch|ftw|"
     r"getopt|glob|grp|ifaddrs|inttypes|langinfo|limits|link|locale|malloc|math|mqueue|netdb|paths|poll|pthread|"
     r"pwd|sched|semaphore|signal|spawn|stdint|stdio|stdlib|string|strings|syslog|termios|time|ucontext|unistd|"
-    r"utmp|wait|x86intrin|immintrin)\.h")
+    r"utmp|wait|x86intrin|immintrin|emmintrin)\.h")
 
 HEADER_LINES, SOURCE_LINES = 150, 350
 INCLUDE = re.compile(r'\s*#\s*include\s*([<"])([^>"]+)[>"]')
