@@ -412,7 +412,7 @@ TEST_CASE("memory: ten million writes with a TTL of an hour leave no trace") {
   std::string key = Number(0);
   PutOptions options;
   options.ttl = hours(1);
-  long before = 0;
+  [[maybe_unused]] long before = 0;
   for (unsigned i = 0; i < kWrites; ++i) {
     for (std::size_t digit = key.size(); digit-- > 0;) {
       if (++key[digit] <= '9') break;
