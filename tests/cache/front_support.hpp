@@ -25,10 +25,9 @@ inline Deadline Soon() { return In(20s); }
 class Latch {
  public:
   void Open() {
-    {
-      const std::lock_guard lock(mutex_);
-      open_ = true;
-    }
+    // Told under the lock: who has waited may be gone, and the latch with it, right after.
+    const std::lock_guard lock(mutex_);
+    open_ = true;
     changed_.notify_all();
   }
   /// False: not within 20 s.
