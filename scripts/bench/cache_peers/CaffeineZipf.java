@@ -14,7 +14,7 @@ import java.util.concurrent.atomic.AtomicLong;
  * for as long each time, and prints operations, processor seconds of the process (JIT and GC included), hits.
  */
 public final class CaffeineZipf {
-  private static final int REQUESTS = 1 << 20;
+  private static final int REQUESTS = 1 << 19;
   private static volatile boolean stop;
 
   private static int[] requests(double[] cdf, int[] ranks, long seed) {
@@ -51,6 +51,15 @@ public final class CaffeineZipf {
     }
     int[][] requests = new int[threads][];
     for (int i = 0; i < threads; i++) requests[i] = requests(cdf, ranks, i + 7);
+    // Each request has a key of its own, one after the other in memory: fetching keys is not what is measured.
+    String[][] asked = new String[threads][REQUESTS];
+    for (int t = 0; t < threads; t++) {
+      for (int i = 0; i < REQUESTS; i++) {
+        asked[t][i] = new String(keys[requests[t][i]].toCharArray());
+        asked[t][i].hashCode();
+      }
+    }
+    System.gc();
     int[] next = new int[threads];
     Cache<String, byte[]> cache = Caffeine.newBuilder().maximumSize(Long.parseLong(args[2])).build();
     var system = (com.sun.management.OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
@@ -71,17 +80,19 @@ public final class CaffeineZipf {
           long all = 0;
           int at = next[thread];
           int[] mine = requests[thread];
+          String[] names = asked[thread];
           while (!stop) {
             for (int i = 0; i < 64; i++) {
-              int number = mine[at++ & (REQUESTS - 1)];
-              byte[] value = cache.getIfPresent(keys[number]);
+              int index = at++ & (REQUESTS - 1);
+              int number = mine[index];
+              byte[] value = cache.getIfPresent(names[index]);
               if (value != null) {
                 found++;
                 if (value[0] != (byte) number) bad++;
               } else {
                 value = new byte[valueBytes];
                 value[0] = (byte) number;
-                cache.put(keys[number], value);
+                cache.put(names[index], value);
               }
             }
             all += 64;
