@@ -9,6 +9,8 @@ namespace {
 
 Verbs AllVerbs() {
   Verbs verbs = TraceVerbs();
+  for (auto& verb : MemoryVerbs()) verbs.push_back(std::move(verb));
+  for (auto& verb : TierVerbs()) verbs.push_back(std::move(verb));
   return verbs;
 }
 

@@ -7,7 +7,7 @@ namespace perf::tool {
 
 /// Those that replay traces through policies: sim, mrc, advise.
 Verbs TraceVerbs();
-/// Those that use a cache alone: snapshot.
+/// Those that use a cache alone: run, snapshot.
 Verbs MemoryVerbs();
 /// Those that have Redis behind the cache: stampede, chaos, fuzz-l2, tiers.
 Verbs TierVerbs();

@@ -41,6 +41,13 @@ Duration MillisecondsOf(const std::string& flag, const std::string& word) {
   return std::chrono::duration_cast<Duration>(std::chrono::duration<double, std::milli>(*ms));
 }
 
+double NumberOf(const std::string& flag, const std::string& word, double most) {
+  const auto number = ParseNumber(word);
+  if (number && *number >= 0 && *number <= most) return *number;
+  throw UsageError(
+      fmt::format("{} {}: expected a number from 0 to {:g}", flag, Excerpt(word, 40), most));
+}
+
 std::uint64_t BytesOf(const std::string& flag, const std::string& word) {
   const auto bytes = ParseBytes(word);
   if (!bytes || *bytes < 1) {

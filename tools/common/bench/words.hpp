@@ -17,6 +17,8 @@ Duration MillisecondsOf(const std::string& flag, const std::string& word);
 Duration SecondsOf(const std::string& flag, const std::string& word);
 /// Counts may be written as 1e8.
 std::uint64_t CountOf(const std::string& flag, const std::string& word);
+/// From 0 to `most`.
+double NumberOf(const std::string& flag, const std::string& word, double most);
 /// Bytes such as 64MiB; at least 1.
 std::uint64_t BytesOf(const std::string& flag, const std::string& word);
 /// A share below 1, such as 10% or 0.1.
