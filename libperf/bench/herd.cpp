@@ -44,7 +44,8 @@ class Storm {
         context_(context),
         proxy_(ProxyOptions(conninfo, context.seed)),
         connector_(backends::MakePostgresConnector(loop_, Config())),
-        pool_(loop_, Settings(), [this](Deadline deadline) { return backends::DialWith(*connector_, deadline); }),
+        pool_(loop_, Settings(),
+              [this](Deadline deadline) { return backends::DialWith(*connector_, deadline); }),
         replied_(options.conns) {}
   ~Storm() {
     loop_.CancelAll();

@@ -173,7 +173,9 @@ TEST_CASE(
     auto held = Fill(core, 1);
     Borrower waiter;
     core.Enqueue(waiter, kStart);
+    REQUIRE(core.StartDial(kStart) == nullptr);  // what is held may come back first
     const TimePoint first = core.NextDecision(kStart);
+    REQUIRE(first <= kStart + 20ms);
     Slot* dial = core.StartDial(first);
     REQUIRE(dial != nullptr);
     core.DialFailed(*dial, "no route", first);
