@@ -76,6 +76,7 @@ class PERF_EXPORT FlowRunner {
   CacheSet* caches_ = nullptr;
   LoopGate* gate_ = nullptr;
   std::vector<std::unique_ptr<Iteration>> spare_;  // of sources
+  unsigned hits_in_turn_ = 0;
   Interval* interval_ = nullptr;
   TimePoint start_{};
   std::vector<std::size_t> waiting_;               // by load

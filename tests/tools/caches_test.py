@@ -155,6 +155,19 @@ class Caches(PerfctlCase):
         self.assertRegex(done.out, r"both: [89]0\.0 % of 10 look-ups hit")
         self.assertIn("near: - of 0 look-ups hit", done.out)
 
+    def test_hits_leave_room_for_others_on_the_loop(self):
+        text = HEAD + ("flows:\n"
+                       "  busy: [{repeat: {times: 1000000, steps: [{cache: {cache: near, get: k}}]}}]\n"
+                       "  other: [{redis: {target: kv, command: PING}}]\n"
+                       "load:\n"
+                       "  - {flow: busy, users: 1, for: 2s, drain: 100ms}\n"
+                       "  - {flow: other, users: 1, for: 2s, pacing: 10ms}\n")
+        done = self.perfctl("run", self.file("caches.yaml", text), "--json")
+        self.assertIn(done.code, (0, 75), done.err)
+        # One that never waits for anything has its turns, and no more.
+        self.assertGreater(done.json["flows"]["other"]["requests"]["total"], 20)
+        self.assertLess(done.json["generator"]["longest_stall_ms"], 1000)
+
     def test_what_was_warmed_up_does_not_count(self):
         result = self.run_flow("""
     - {name: look, cache: {cache: near, get_or_set: k, from: {redis: {target: kv, command: GET text}}}}
