@@ -96,6 +96,15 @@ Replayed Replay(cache::Cache& cache, Requests& requests, std::uint64_t count,
   return replayed;
 }
 
+/// A file that cannot be read is bad input, too.
+std::size_t LoadFrom(cache::Cache& cache, const std::string& file) {
+  try {
+    return cache.LoadSnapshot(file);
+  } catch (const IoError& error) {
+    throw ConfigError(error.what());
+  }
+}
+
 constexpr std::uint64_t kAll = std::numeric_limits<std::uint64_t>::max();
 
 }  // namespace
@@ -131,7 +140,7 @@ load::Result SnapshotLoad(const CacheSnapshotOptions& options, const Context& co
   const auto warm = MakeCache(options);
   context.Phase("loading " + options.file);
   const TimePoint start = Clock::now();
-  const std::size_t loaded = warm->LoadSnapshot(options.file);
+  const std::size_t loaded = LoadFrom(*warm, options.file);
   const double took = ToMs(Clock::now() - start);
   Requests requests(options, context);
   context.Phase("replaying " + requests.Name());

@@ -9,6 +9,7 @@
 #include "libperf/backends/fault_proxy.hpp"
 #include "libperf/backends/redis.hpp"
 #include "libperf/base/error.hpp"
+#include "libperf/base/log.hpp"
 #include "libperf/bench/chaos_parts.hpp"
 #include "libperf/bench/crew.hpp"
 #include "libperf/bench/redis_shell.hpp"
@@ -22,6 +23,7 @@ constexpr Duration kRecovery = std::chrono::seconds(15);
 /// How the links are lost.
 enum class Cut { kSubscribed, kCommands, kReset, kBlackhole };
 constexpr Cut kCuts[] = {Cut::kSubscribed, Cut::kCommands, Cut::kReset, Cut::kBlackhole};
+constexpr const char* kCutNames[] = {"subscribed", "commands", "reset", "blackhole"};
 
 class Links {
  public:
@@ -53,6 +55,9 @@ class Links {
     extra["rounds"] = rounds;
     extra["flushes"] = Flushes();
     extra["slowest_recovery_ms"] = slowest_ms_;
+    for (std::size_t i = 0; i < std::size(kCuts); ++i) {
+      extra[fmt::format("stale_{}", kCutNames[i])] = stale_by_[i].load();
+    }
     ReportStale("tracking-lost", count_, std::move(extra), findings);
     findings.Never("tracking-lost: caches that did not recover", not_back_, rounds * nodes_.size());
   }
@@ -86,12 +91,19 @@ class Links {
     All([&](ChaosNode& node) {
       if (VersionOf(node.Read(key, source)) != 1) ++count_.failed;
     });
+    Settle();
     Break(how);
     source = 2;
     Acknowledge(key);
     std::this_thread::sleep_for(kCoherence + std::chrono::milliseconds(5));
     All([&](ChaosNode& node) {
-      count_.Judge(node.Read(key, source), 2, count_.across);
+      const cache::Answer answer = node.Read(key, source);
+      count_.Judge(answer, 2, count_.across);
+      if (answer.Found() && VersionOf(answer) < 2) {
+        Log(LogLevel::kInfo, "stale after a cut of {}, from {}",
+            kCutNames[number % std::size(kCuts)], Name(answer.from));
+        ++stale_by_[number % std::size(kCuts)];
+      }
       ++count_.iterations;
     });
     Mend();
@@ -105,6 +117,17 @@ class Links {
       ++count_.pending;
       if (deadline.Passed(Clock::now())) return;
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+  }
+
+  /// Until what was loaded is in the second tier: a node that is cut off before goes on with what
+  /// it could not write, and knows no better.
+  void Settle() {
+    const TimePoint end = Clock::now() + kChaosPatience;
+    for (const auto& node : nodes_) {
+      while (node->cache->Stats().repair_pending > 0 && Clock::now() < end) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
     }
   }
 
@@ -148,6 +171,7 @@ class Links {
   StaleCount count_{};
   std::uint64_t rounds_ = 0, not_back_ = 0;
   double slowest_ms_ = 0;
+  std::atomic<std::uint64_t> stale_by_[std::size(kCuts)]{};
   ChaosNode writer_;
   std::vector<std::unique_ptr<ChaosNode>> nodes_;
 };
