@@ -208,19 +208,18 @@ void CacheState::OnKeys(std::span<const std::string> keys) {
 
 void CacheState::OnTags(std::span<const std::string> tags) {
   parts_.counters.Add(Count::kForeignTags, tags.size());
-  for (const std::string& tag : tags) {
-    if (tag != kWholeCache) continue;
-    // No entry in memory is marked with it.
-    parts_.tags.Doubt(tag);
-    OvertakeAll("");
-    parts_.memory.Clear();
-  }
-  std::vector<std::string> others;
-  std::copy_if(tags.begin(), tags.end(), std::back_inserter(others),
-               [](const std::string& tag) { return tag != kWholeCache; });
-  if (others.empty()) return;
+  // That somebody asks for a tag for the first time stores it: then nothing has become void.
   parts_.tag_reader->Verify(
-      others, Sooner(parts_.HardDeadline(), Deadline::After(Clock::now(), kVerifyWithin)));
+      tags, Sooner(parts_.HardDeadline(), Deadline::After(Clock::now(), kVerifyWithin)),
+      [this](const std::string& tag) {
+        if (tag != kWholeCache) {
+          parts_.tags.BumpLocal(tag);
+          return;
+        }
+        // No entry in memory is marked with it.
+        OvertakeAll("");
+        parts_.memory.Clear();
+      });
 }
 
 void CacheState::Flush() {

@@ -81,14 +81,15 @@ void TagReader::Answered(std::span<const std::string> tags) {
   for (const std::string& tag : tags) asking->erase(asking->find(tag));
 }
 
-void TagReader::Verify(std::span<const std::string> tags, Deadline deadline) {
+void TagReader::Verify(std::span<const std::string> tags, Deadline deadline,
+                       const Void& make_void) {
   std::vector<std::string> compare;
   for (const std::string& tag : tags) {
     // That we ask for a tag for the first time stores it, and we are told so before we have the
     // answer: at once void would be each first load with a new tag.
     const bool known = Asking(tag) || tags_.Floor(tag) != 0;
     // Nothing to compare with: void at once.
-    if (!known) tags_.BumpLocal(tag);
+    if (!known) make_void(tag);
     tags_.Doubt(tag);
     if (known) compare.push_back(tag);
   }
@@ -97,16 +98,18 @@ void TagReader::Verify(std::span<const std::string> tags, Deadline deadline) {
   if (!pass) return;
   const std::uint64_t epoch = tags_.Epoch();
   std::vector<TagQuery> queries = Queries(compare);
-  tier_.ReadTags(
-      std::move(queries), deadline, [this, pass, epoch, compare](const TierTags& answer) {
-        for (std::size_t i = 0; i < compare.size(); ++i) {
-          const bool known =
-              answer.status == TierStatus::kOk && answer.generations.size() == compare.size();
-          // Still nothing to compare with, or no answer: void.
-          if (!known || tags_.Floor(compare[i]) == 0) tags_.BumpLocal(compare[i]);
-          if (known) Learn(compare[i], answer.generations[i], epoch);
-        }
-      });
+  tier_.ReadTags(std::move(queries), deadline,
+                 [this, pass, epoch, compare, make_void](const TierTags& answer) {
+                   const bool answered = answer.status == TierStatus::kOk &&
+                                         answer.generations.size() == compare.size();
+                   for (std::size_t i = 0; i < compare.size(); ++i) {
+                     // Still nothing to compare with, or no answer: void.
+                     const bool known = answered && tags_.Floor(compare[i]) != 0;
+                     const bool later = answered && tags_.Learn(compare[i], answer.generations[i],
+                                                                time_.Now(), epoch);
+                     if (!known || later) make_void(compare[i]);
+                   }
+                 });
 }
 
 }  // namespace perf::cache

@@ -35,9 +35,10 @@ class TagReader {
   void Read(std::vector<std::string> tags, Duration age, Deadline deadline, Done done);
   /// Puts a generation that the tier has told into Tags; memory entries of an older one are voided.
   void Learn(const std::string& tag, std::uint64_t generation, std::uint64_t epoch);
-  /// They may have changed: asks again, and voids what is in memory if they did or if that cannot
-  /// be found out.
-  void Verify(std::span<const std::string> tags, Deadline deadline);
+  using Void = std::function<void(const std::string& tag)>;
+  /// They may have changed: asks again, and calls `make_void` for those that did, or of which that
+  /// cannot be found out.
+  void Verify(std::span<const std::string> tags, Deadline deadline, const Void& make_void);
 
  private:
   bool Asking(const std::string& tag);
