@@ -268,14 +268,21 @@ void FakeTier::ReadTags(std::vector<TagQuery> tags, Deadline deadline, Done<Tier
   Do<TierTags>(
       deadline,
       [this, tags = std::move(tags)] {
-        const std::lock_guard lock(server_.mutex_);
         TierTags answer{TierStatus::kOk, {}};
-        for (const TagQuery& query : tags) {
-          std::uint64_t& stored = server_.tags_[query.tag];
-          stored = std::max(stored, query.floor);
-          if (stored == 0) stored = query.initial;
-          answer.generations.push_back(stored);
+        std::vector<std::string> written;
+        {
+          const std::lock_guard lock(server_.mutex_);
+          for (const TagQuery& query : tags) {
+            std::uint64_t& stored = server_.tags_[query.tag];
+            const std::uint64_t before = stored;
+            stored = std::max(stored, query.floor);
+            if (stored == 0) stored = query.initial;
+            if (stored != before) written.push_back(query.tag);
+            answer.generations.push_back(stored);
+          }
         }
+        // As Redis does: all who watch are told, he who stored it too, and before he is answered.
+        if (!written.empty()) server_.Tell(nullptr, {}, written);
         return answer;
       },
       std::move(done));

@@ -30,6 +30,26 @@ TEST_CASE("what one process sets the other gets, and no longer than it lives") {
   CHECK(pair.a->Get("k", Soon()).value.Bytes() == "w");
 }
 
+TEST_CASE("the first load with a fresh tier is the only one, with tags and without") {
+  for (const bool tagged : {false, true}) {
+    CAPTURE(tagged);
+    Pair pair;
+    EntryOptions options = pair.a->Defaults();
+    if (tagged) options.tags = {"t"};
+    std::atomic<int> loads{0};
+    const Loader load = [&] {
+      ++loads;
+      return Loaded{"v", {}};
+    };
+    // What the tier stores of the tags meanwhile is told to both.
+    CHECK(pair.a->GetOrSet("k", load, Soon(), &options).Found());
+    CHECK(Eventually([&] { return pair.a->Stats().repair_pending == 0; }));
+    CHECK(pair.a->GetOrSet("k", load, Soon(), &options).Found());
+    CHECK(pair.b->GetOrSet("k", load, Soon(), &options).Found());
+    CHECK(loads == 1);
+  }
+}
+
 TEST_CASE("bug 4: a promoted value lives for what is left, not for a whole TTL") {
   Pair pair;
   EntryOptions options = pair.a->Defaults();
