@@ -68,11 +68,6 @@ void BeNode(const TierServer& server, const Round& round, Board& board) {
   if (!AwaitCoherent(*tier, Deadline::After(Clock::now(), kReady))) {
     throw Error("the second tier does not get ready");
   }
-  // As a process that has been at work: who is the first of all to use a cache in Redis writes its
-  // generation there, and the others then give up what they have just loaded.
-  cache.GetOrSet(
-      "another key", [] { return cache::Loaded{"another value", {}}; },
-      Deadline::After(Clock::now(), kReady));
   std::vector<std::jthread> threads;
   for (std::size_t i = 0; i < round.options.threads; ++i) {
     threads.emplace_back([&] {
