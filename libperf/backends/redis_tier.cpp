@@ -60,16 +60,24 @@ RedisTier::RedisTier(std::shared_ptr<RedisTierHub> hub, RedisTierOptions options
 RedisTier::~RedisTier() {
   SetListener(nullptr);
   // In turn: after all that was begun before.
-  std::promise<void> closed;
-  std::future<void> done = closed.get_future();
-  hub_->Loop().Post([state = state_, &closed] {
-    state->Close();
-    closed.set_value();
+  OnLoop([this] { state_->Close(); });
+  if (hub_.use_count() > 1) {  // else the hub ends what is under way
+    std::unique_lock lock(state_->mutex);
+    state_->idle.wait(lock, [this] { return state_->under_way.load() == 0; });
+  }
+  // It has connections of its own, which end on their loop's thread.
+  OnLoop([this] { state_.reset(); });
+}
+
+/// Runs it on the loop's thread, and waits.
+void RedisTier::OnLoop(const std::function<void()>& run) {
+  const auto ran = std::make_shared<std::promise<void>>();
+  std::future<void> done = ran->get_future();
+  hub_->Loop().Post([&run, ran] {
+    run();
+    ran->set_value();
   });
   done.wait();
-  if (hub_.use_count() == 1) return;  // the hub ends what is under way
-  std::unique_lock lock(state_->mutex);
-  state_->idle.wait(lock, [this] { return state_->under_way.load() == 0; });
 }
 
 void RedisTier::Begin(std::function<Task<void>()> task) {

@@ -101,6 +101,7 @@ class PERF_EXPORT RedisTier final : public cache::SecondTier {
   Json ToJson() const;
 
  private:
+  void OnLoop(const std::function<void()>& run);
   void Begin(std::function<Task<void>()> task);
   std::shared_ptr<RedisTierHub> hub_;
   std::shared_ptr<RedisTierState> state_;
