@@ -29,7 +29,7 @@ Duration FreshLeft(const Frame& frame, Duration remaining) noexcept {
 
 bool Flight::FromOutbox() {
   if (!parts_.outbox) return false;
-  std::optional<Frame> frame = parts_.outbox->Pending(key_);
+  std::optional<Frame> frame = parts_.outbox->Pending(key_, parts_.coherent.load());
   if (!frame) return false;
   // The tier's value is older than ours: it is not asked, and what is loaded now replaces all.
   if (frame->kind == Frame::Kind::kTombstone || frame->ttl <= Duration::zero()) {

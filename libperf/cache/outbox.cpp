@@ -212,7 +212,7 @@ void Outbox::End(const std::string& key, std::uint64_t version, WriteEnd end, bo
   }
 }
 
-std::optional<Frame> Outbox::Pending(const std::string& key) const {
+std::optional<Frame> Outbox::Pending(const std::string& key, bool coherent) const {
   const std::lock_guard lock(mutex_);
   const auto found = items_.find(key);
   if (found == items_.end()) return std::nullopt;
@@ -220,7 +220,8 @@ std::optional<Frame> Outbox::Pending(const std::string& key) const {
   Frame frame;
   frame.stamp = op.frame.stamp;
   frame.kind = Frame::Kind::kTombstone;
-  if (SlotsMoved(op)) return frame;
+  const bool loaded = op.condition.kind == SetCondition::Kind::kIfSame;
+  if (SlotsMoved(op) || (loaded && !coherent)) return frame;
   frame = op.frame;
   if (op.keep != kForever) {
     const Duration left = Left(op, links_.time.Now());

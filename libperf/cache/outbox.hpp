@@ -80,8 +80,9 @@ class Outbox {
   void Put(const std::string& key, WriteOp op);
   void Send(const std::string& key);
   /// The newest write that waits for this key, its TTL shortened to what is left; void: a
-  /// tombstone.
-  std::optional<Frame> Pending(const std::string& key) const;
+  /// tombstone. So is what was only loaded where others' writes are not told (not `coherent`): one
+  /// of theirs may be newer.
+  std::optional<Frame> Pending(const std::string& key, bool coherent) const;
 
   /// Makes removals of all writes that wait for keys with this prefix.
   void Void(std::string_view prefix);

@@ -99,16 +99,25 @@ void TagReader::Verify(std::span<const std::string> tags, Deadline deadline,
   const std::uint64_t epoch = tags_.Epoch();
   std::vector<TagQuery> queries = Queries(compare);
   tier_.ReadTags(std::move(queries), deadline,
-                 [this, pass, epoch, compare, make_void](const TierTags& answer) {
+                 [this, pass, epoch, compare, deadline, make_void](const TierTags& answer) {
                    const bool answered = answer.status == TierStatus::kOk &&
                                          answer.generations.size() == compare.size();
+                   std::vector<std::string> again;
                    for (std::size_t i = 0; i < compare.size(); ++i) {
-                     // Still nothing to compare with, or no answer: void.
-                     const bool known = answered && tags_.Floor(compare[i]) != 0;
-                     const bool later = answered && tags_.Learn(compare[i], answer.generations[i],
-                                                                time_.Now(), epoch);
-                     if (!known || later) make_void(compare[i]);
+                     const std::string& tag = compare[i];
+                     // The first read of it is still under way: there will be something to compare
+                     // with.
+                     if (answered && tags_.Floor(tag) == 0 && Asking(tag)) {
+                       again.push_back(tag);
+                       continue;
+                     }
+                     // Nothing to compare with, or no answer: void.
+                     const bool known = answered && tags_.Floor(tag) != 0;
+                     const bool later =
+                         answered && tags_.Learn(tag, answer.generations[i], time_.Now(), epoch);
+                     if (!known || later) make_void(tag);
                    }
+                   if (!again.empty()) Verify(again, deadline, make_void);
                  });
 }
 

@@ -50,6 +50,20 @@ TEST_CASE("the first load with a fresh tier is the only one, with tags and witho
   }
 }
 
+TEST_CASE("what was loaded and is not in the tier yet counts no more once the link is lost") {
+  Pair pair;
+  REQUIRE(pair.b->GetOrSet("other", Gives("x"), Soon()).Found());  // the tier has the cache's tag
+  const Loader load = [&] {
+    pair.tier_a->SetTroubles({.fail = 1});  // of the write, which comes next
+    return Loaded{"old", {}};
+  };
+  CHECK(pair.a->GetOrSet("k", load, Soon()).Found());
+  CHECK(pair.a->Stats().repair_pending == 1);
+  pair.tier_a->SetCoherent(false);
+  CHECK(pair.b->Set("k", "new", Soon()).tier == Written::Tier::kWritten);
+  CHECK(pair.a->GetOrSet("k", Gives("new"), Soon()).value.Bytes() == "new");
+}
+
 TEST_CASE("bug 4: a promoted value lives for what is left, not for a whole TTL") {
   Pair pair;
   EntryOptions options = pair.a->Defaults();
