@@ -177,6 +177,9 @@ void CacheState::RemovePrefix(const std::string& prefix, TierDone done) {
 }
 
 void CacheState::FinishPrefix(const std::string& prefix, TierStatus status, const TierDone& done) {
+  // While the prefix still counts as pending: no load in between asks the tier.
+  std::optional<std::vector<std::string>> given_up = parts_.outbox->VoidGivenUp(prefix);
+  if (!given_up) status = TierStatus::kFailed;
   if (status != TierStatus::kOk) {
     // What is left of it cannot be named later: the whole cache in the tier is voided instead.
     parts_.counters.Add(Count::kRepairDropped);
@@ -192,6 +195,9 @@ void CacheState::FinishPrefix(const std::string& prefix, TierStatus status, cons
     parts_.prefix_count.store(parts_.prefixes.size(), std::memory_order_release);
   }
   if (done) done(status == TierStatus::kOk ? Written::Tier::kWritten : Written::Tier::kPending);
+  for (const std::string& key : given_up.value_or(std::vector<std::string>())) {
+    parts_.outbox->Send(key);
+  }
   if (status != TierStatus::kOk) parts_.outbox->SendBump(std::string(kWholeCache));
 }
 

@@ -78,18 +78,6 @@ bool Outbox::SlotsMoved(const WriteOp& op) const noexcept {
   });
 }
 
-void Outbox::Void(std::string_view prefix) {
-  const std::lock_guard lock(mutex_);
-  for (auto& [key, item] : items_) {
-    if (!key.starts_with(prefix) || item.op.frame.kind == Frame::Kind::kTombstone) continue;
-    bytes_ -= std::min(bytes_, Cost(key, item.op));
-    MakeTombstone(item.op);
-    item.op.condition = {};
-    bytes_ += Cost(key, item.op);
-    item.version = ++version_;
-  }
-}
-
 void Outbox::Send(const std::string& key) {
   TellOrphans();
   WriteOp op;
@@ -166,6 +154,7 @@ void Outbox::OnWritten(const std::string& key, std::uint64_t version, WriteOp op
   }
   if (written.status != TierStatus::kRefused) {
     links_.counters.Add(Count::kTierWriteErrors);
+    if (written.status != TierStatus::kDown) NoteGivenUp(key);
     End(key, version, WriteEnd::kPending, true);
     return;
   }

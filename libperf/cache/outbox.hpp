@@ -86,6 +86,10 @@ class Outbox {
 
   /// Makes removals of all writes that wait for keys with this prefix.
   void Void(std::string_view prefix);
+  /// After the tier has removed the prefix: an attempt that was given up may still arrive, and
+  /// finds no later write to be refused by. Queues removals of such keys; each has to be sent.
+  /// Nothing: it is not known which keys those are.
+  std::optional<std::vector<std::string>> VoidGivenUp(std::string_view prefix);
 
   /// The tier's generation of `tag` has to grow, at least to `floor`; from here on what the tier
   /// holds with it is void. SendBump must follow, when no lock is held.
@@ -114,6 +118,7 @@ class Outbox {
   };
 
   void TellOrphans();
+  void NoteGivenUp(const std::string& key);
   static std::size_t Cost(const std::string& key, const WriteOp& op) noexcept;
   void MakeTombstone(WriteOp& op) const;
   bool SlotsMoved(const WriteOp& op) const noexcept;
@@ -135,6 +140,8 @@ class Outbox {
   std::unordered_map<std::string, BumpItem> bumps_;
   std::vector<WriteEndDone> orphans_;  ///< Of writes that found no room.
   bool overflow_ = false;
+  std::unordered_map<std::string, TimePoint> given_up_;  ///< And until when they may arrive.
+  TimePoint given_up_lost_ = TimePoint::min();           ///< So long there are more than those.
   std::atomic<std::size_t> bump_count_{0};
 };
 

@@ -89,6 +89,7 @@ FakeTier::~FakeTier() {
     std::erase(server_.tiers_, this);
   }
   HoldGets(false);
+  ReleaseSets();
   gate_.Shut();
   gate_.AwaitEmpty();
 }
@@ -116,6 +117,15 @@ void FakeTier::HoldGets(bool hold) {
     if (!hold) held = std::exchange(held_, {});
   }
   for (auto& run : held) upkeep_.Post(std::move(run));
+}
+
+void FakeTier::ReleaseSets() {
+  std::vector<std::function<void()>> held;
+  {
+    const std::lock_guard lock(mutex_);
+    held = std::exchange(held_sets_, {});
+  }
+  for (const auto& run : held) run();
 }
 
 void FakeTier::SetListener(TierListener* listener) {
@@ -148,7 +158,7 @@ Answer FakeTier::Ended(TierStatus status) {
 }
 
 template <typename Answer>
-void FakeTier::Do(Deadline deadline, std::function<Answer()> apply, Done<Answer> done, bool get) {
+void FakeTier::Do(Deadline deadline, std::function<Answer()> apply, Done<Answer> done, Hold hold) {
   requests_.fetch_add(1);
   // Once: by the answer, or by the deadline; then nothing of the caller's is kept.
   struct Call {
@@ -199,7 +209,12 @@ void FakeTier::Do(Deadline deadline, std::function<Answer()> apply, Done<Answer>
     if (!lose_answer) end(std::move(answer));
   };
   timeout();
-  if (get) {
+  if (hold == Hold::kSet && hold_set_.exchange(false)) {
+    const std::lock_guard lock(mutex_);
+    held_sets_.push_back(std::move(run));
+    return;
+  }
+  if (hold == Hold::kGet) {
     const std::lock_guard lock(mutex_);
     if (hold_) {
       held_.push_back(std::move(run));
@@ -216,7 +231,8 @@ void FakeTier::Do(Deadline deadline, std::function<Answer()> apply, Done<Answer>
 
 void FakeTier::Get(std::string key, Deadline deadline, Done<TierValue> done) {
   Do<TierValue>(
-      deadline, [this, key = std::move(key)] { return server_.Get(key); }, std::move(done), true);
+      deadline, [this, key = std::move(key)] { return server_.Get(key); }, std::move(done),
+      Hold::kGet);
 }
 
 void FakeTier::Set(std::string key, std::string bytes, Duration ttl, SetCondition condition,
@@ -228,7 +244,7 @@ void FakeTier::Set(std::string key, std::string bytes, Duration ttl, SetConditio
         if (written.status == TierStatus::kOk) server_.Tell(this, {key}, {});
         return written;
       },
-      std::move(done));
+      std::move(done), Hold::kSet);
 }
 
 void FakeTier::Remove(std::vector<std::string> keys, Deadline deadline, Done<TierStatus> done) {

@@ -94,6 +94,9 @@ class FakeTier final : public SecondTier {
   void TellOwnWrites(bool tell) { tell_own_ = tell; }
   /// Gets wait until Release.
   void HoldGets(bool hold);
+  /// The next Set takes place when ReleaseSets is called, whoever has given it up before.
+  void HoldNextSet() { hold_set_ = true; }
+  void ReleaseSets();
   std::uint64_t Requests() const { return requests_.load(); }
   std::uint64_t Held() const { return held_count_.load(); }
 
@@ -115,8 +118,10 @@ class FakeTier final : public SecondTier {
 
  private:
   friend class FakeServer;
+  enum class Hold : std::uint8_t { kNever, kGet, kSet };
   template <typename Answer>
-  void Do(Deadline deadline, std::function<Answer()> apply, Done<Answer> done, bool get = false);
+  void Do(Deadline deadline, std::function<Answer()> apply, Done<Answer> done,
+          Hold hold = Hold::kNever);
   template <typename Answer>
   static Answer Ended(TierStatus status);
   void TellListener(const std::function<void(TierListener&)>& tell);
@@ -126,9 +131,9 @@ class FakeTier final : public SecondTier {
   Troubles troubles_;
   Random random_;
   bool hold_ = false;
-  std::vector<std::function<void()>> held_;
+  std::vector<std::function<void()>> held_, held_sets_;
   std::atomic<std::uint64_t> held_count_{0};
-  std::atomic<bool> down_{false}, coherent_{true}, tell_own_{false};
+  std::atomic<bool> down_{false}, coherent_{true}, tell_own_{false}, hold_set_{false};
   std::atomic<std::uint64_t> requests_{0};
   std::mutex listener_mutex_;
   TierListener* listener_ = nullptr;

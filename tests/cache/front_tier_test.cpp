@@ -299,6 +299,40 @@ TEST_CASE("past the soft timeout an old value serves, past the hard one it is a 
   tier->HoldGets(false);
 }
 
+TEST_CASE(
+    "a write that takes place after a prefix was removed: what it brings back is not believed") {
+  FakeTime time;
+  CacheOptions options = Plain(time);
+  options.tier.hard_timeout = 20ms;
+  FakeServer server(time);
+  const auto tier = std::make_shared<FakeTier>(server);
+  Cache cache(options, tier);
+  tier->HoldNextSet();
+  REQUIRE(cache.GetOrSet("k1", Gives("old"), Soon()).value.Bytes() == "old");
+  // Given up, and written by the next attempt.
+  REQUIRE(Eventually([&] { return cache.Stats().repaired == 1; }));
+  cache.RemovePrefix("k", Soon());
+  CHECK(Eventually([&] { return cache.Stats().repair_pending == 0; }));
+  tier->ReleaseSets();
+  CHECK(cache.Get("k1", Soon()).status == AnswerStatus::kAbsent);
+  CHECK(cache.GetOrSet("k1", Gives("new"), Soon()).value.Bytes() == "new");
+}
+
+TEST_CASE("a write that was on its way when its prefix was removed is refused by the removal") {
+  FakeTime time;
+  CacheOptions options = Plain(time);
+  options.tier.hard_timeout = 20ms;
+  FakeServer server(time);
+  const auto tier = std::make_shared<FakeTier>(server);
+  Cache cache(options, tier);
+  tier->HoldNextSet();
+  cache.Set("k1", "old", In(1ms));
+  cache.RemovePrefix("k", Soon());
+  REQUIRE(Eventually([&] { return cache.Stats().repair_pending == 0; }));
+  tier->ReleaseSets();
+  CHECK(cache.Get("k1", Soon()).status == AnswerStatus::kAbsent);
+}
+
 TEST_CASE("an old value of the tier: served while it is renewed, or when the loader fails") {
   Pair pair;
   EntryOptions options = pair.a->Defaults();
