@@ -102,6 +102,32 @@ void AddSamples(const Scenario& scenario, const Interval& totals, Result& result
   }
 }
 
+/// Of one load.
+double PlannedOf(const Scenario& scenario, std::size_t index, Duration from, Duration to) {
+  const LoadSpec& load = scenario.loads[index];
+  const auto start = scenario.PlannedStart(index);
+  if (load.kind != LoadSpec::Kind::kRate || !start) return 0;
+  const auto clamp = [&](Duration at) {
+    return std::clamp(at - *start, std::min(load.warmup, load.arrivals.length),
+                      load.arrivals.length);
+  };
+  const Arrivals arrivals(load.arrivals);
+  return arrivals.PlannedUntil(clamp(to)) - arrivals.PlannedUntil(clamp(from));
+}
+
+/// How many arrivals of an open load came due. Even ones are counted by the plan, for what came due
+/// while the generator stood still must not be left out. What Poisson drew is more or less than the
+/// plan expects, and after a load of iterations nobody could plan.
+double Due(const Scenario& scenario, std::size_t index, const LoadRecord& record,
+           const MeasuredSpan& span) {
+  const LoadSpec& load = scenario.loads[index];
+  if (load.kind != LoadSpec::Kind::kRate) return 0;
+  if (load.arrivals.spacing == Spacing::kPoisson || !scenario.PlannedStart(index)) {
+    return static_cast<double>(record.intended);
+  }
+  return PlannedOf(scenario, index, span.from, span.to);
+}
+
 }  // namespace
 
 MeasuredSpan SpanOf(const Scenario& scenario, Duration elapsed) {
@@ -117,17 +143,8 @@ MeasuredSpan SpanOf(const Scenario& scenario, Duration elapsed) {
 
 double PlannedArrivals(const Scenario& scenario, Duration from, Duration to) {
   double planned = 0;
-  for (std::size_t i = 0; i < scenario.loads.size(); ++i) {
-    const LoadSpec& load = scenario.loads[i];
-    const auto start = scenario.PlannedStart(i);
-    if (load.kind != LoadSpec::Kind::kRate || !start) continue;
-    const auto clamp = [&](Duration at) {
-      return std::clamp(at - *start, std::min(load.warmup, load.arrivals.length),
-                        load.arrivals.length);
-    };
-    const Arrivals arrivals(load.arrivals);
-    planned += arrivals.PlannedUntil(clamp(to)) - arrivals.PlannedUntil(clamp(from));
-  }
+  for (std::size_t i = 0; i < scenario.loads.size(); ++i)
+    planned += PlannedOf(scenario, i, from, to);
   return planned;
 }
 
@@ -143,11 +160,9 @@ void AssembleSections(const Scenario& scenario, const Interval& totals, const Me
   result.total = FromSum("", all);
   AddHistograms(result, "", all.requests);
   const double seconds = std::max(ToMs(span.Length()) / 1000, 1e-9);
-  double planned = PlannedArrivals(scenario, span.from, span.to);
+  double planned = 0;
   for (std::size_t i = 0; i < scenario.loads.size(); ++i) {
-    // After a load of iterations: when it began nobody could plan, so what came due counts.
-    const bool open = scenario.loads[i].kind == LoadSpec::Kind::kRate;
-    if (open && !scenario.PlannedStart(i)) planned += static_cast<double>(totals.loads[i].intended);
+    planned += Due(scenario, i, totals.loads[i], span);
   }
   if (planned > 0) {
     result.target_rate = planned / seconds;

@@ -155,6 +155,28 @@ load:
   CHECK(result.achieved_rate == doctest::Approx(80));
 }
 
+TEST_CASE("assemble: of Poisson arrivals those are asked for that were drawn") {
+  const Scenario scenario = test::Parsed(R"(
+scenario: test
+targets:
+  web: {kind: http, url: "http://127.0.0.1:9"}
+flows:
+  call: [{name: a, http: {target: web, path: /a}}]
+load:
+  - {name: drawn, flow: call, rate: 100/s, for: 6s, spacing: poisson, warmup: 2s}
+  - {name: even, flow: call, rate: 10/s, for: 6s, warmup: 2s}
+)");
+  Interval totals = Interval::For(scenario);
+  totals.loads[0].intended = 436;
+  totals.loads[0].arrivals = 432;
+  totals.loads[1].intended = 38;  // the generator stood still at the end
+  totals.loads[1].arrivals = 38;
+  Result result;
+  AssembleSections(scenario, totals, SpanOf(scenario, 6s), result);
+  CHECK(result.target_rate == doctest::Approx(119));
+  CHECK(result.achieved_rate == doctest::Approx(117.5));
+}
+
 TEST_CASE("observe: each metric and aggregation") {
   const Scenario scenario = test::OpenAndClosed();
   Interval interval = Interval::For(scenario);
