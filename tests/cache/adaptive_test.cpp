@@ -217,11 +217,81 @@ TEST_CASE("caches of one, two and three entries work") {
   }
 }
 
-TEST_CASE("its metadata is 25 bytes an entry and a bounded rest") {
+TEST_CASE("its metadata is 16 bytes an entry and a bounded rest") {
   constexpr std::uint64_t kSize = 150000;
   AdaptiveCache cache(Limits{kSize, 0}, 1U);
   for (std::uint64_t i = 0; i < 3 * kSize; ++i) cache.Get(i);
-  CHECK(cache.policy.MetadataBytes() < kSize * 25 + (400 << 10));
+  CHECK(cache.policy.MetadataBytes() < kSize * 16 + (300 << 10));
+}
+
+TEST_CASE("links, times and states of slots outlive the change to wide records") {
+  constexpr Slot kSlots = (1U << 20) + 1000, kStep = 1009;
+  AdaptiveRecords records;
+  const auto check = [&](Slot end) {
+    Slot slot = records.Back(1);
+    for (Slot i = 0; i < end; i += kStep, slot = records.Newer(slot)) {
+      REQUIRE(slot == i);
+      REQUIRE(records.Holds(i));
+      REQUIRE_FALSE(records.Holds(i + 1));
+      REQUIRE(records.Time(i) == static_cast<std::uint16_t>(i * 7));
+      REQUIRE(records.State(i) == static_cast<std::uint8_t>(i));
+      REQUIRE(records.Hash(i) == ~i);
+    }
+    REQUIRE(slot == kNoSlot);
+    REQUIRE(records.Empty(0));
+  };
+  for (Slot slot = 0; slot < kSlots; slot += kStep) {
+    records.Grow(slot + 1);
+    records.SetTime(slot, static_cast<std::uint16_t>(slot * 7));
+    records.SetState(slot, static_cast<std::uint8_t>(slot));
+    records.SetHash(slot, ~slot);
+    records.PushFront(1, slot);
+    if (slot / kStep == 500) check(slot + 1);
+  }
+  CHECK(records.Bytes() >= kSlots * std::size_t{16});
+  check(kSlots);
+  records.MoveToFront(1, 0);
+  CHECK(records.Back(1) == kStep);
+  records.Unlink(kStep);
+  CHECK_FALSE(records.Holds(kStep));
+  CHECK(records.Back(1) == 2 * kStep);
+}
+
+TEST_CASE("ghosts stay as old as they are when the time comes round") {
+  FaintGhosts ghosts(64);
+  for (std::uint32_t hash = 1; hash <= 20; ++hash) ghosts.Put(hash * 0x9e3779b1U, 0, 0);
+  std::uint32_t now = 0;
+  for (; now < 100000; ++now) ghosts.Sweep(now);
+  for (std::uint32_t hash = 1; hash <= 20; ++hash) {
+    const auto age = ghosts.Take(hash * 0x9e3779b1U, now);
+    REQUIRE(age);
+    CHECK(*age >= FaintGhosts::kOldest);
+  }
+  CHECK_FALSE(ghosts.Take(0x9e3779b1U, now));
+}
+
+TEST_CASE("parts of one cache learn together what each alone would have to") {
+  constexpr std::uint64_t kParts = 8, kSize = 16000, kLength = kSize + kSize / 2;
+  const auto group = std::make_shared<AdaptiveGroup>(Limits{kSize, 0}, kParts, 1U);
+  std::vector<std::unique_ptr<AdaptiveCache>> parts;
+  for (std::uint64_t i = 0; i < kParts; ++i) {
+    parts.push_back(std::make_unique<AdaptiveCache>(Limits{kSize / kParts, 0}, i, group));
+  }
+  for (std::uint64_t i = 0; i < 20 * kLength; ++i) {
+    if (i == 8 * kLength) {
+      for (auto& part : parts) part->Ratio();
+    }
+    parts[MixId(i % kLength) >> 61]->Get(i % kLength);
+  }
+  double sum = 0;
+  std::size_t bytes = 0;
+  for (auto& part : parts) {
+    sum += part->Ratio() / kParts;
+    bytes += part->policy.MetadataBytes();
+    CHECK(part->policy.Followed() == parts[0]->policy.Followed());
+  }
+  CHECK(sum > 0.96 * 2 / 3);
+  CHECK(bytes < kSize * 16 + (300 << 10));
 }
 
 TEST_CASE("floors on real traces, and nowhere more than half a point below LRU") {

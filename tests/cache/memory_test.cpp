@@ -434,7 +434,7 @@ TEST_CASE("memory: ten million writes with a TTL of an hour leave no trace") {
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 TEST_CASE("memory: at most 64 bytes an entry beyond key and value with a TTL, by RSS") {
   constexpr unsigned kEntries = 1'000'000;
-  for (const char* policy : {"lru", "sieve", "s3fifo"}) {
+  for (const char* policy : {"lru", "sieve", "s3fifo", "adaptive"}) {
     CAPTURE(policy);
     MemoryOptions options;
     options.policy = policy;
@@ -448,11 +448,23 @@ TEST_CASE("memory: at most 64 bytes an entry beyond key and value with a TTL, by
       const std::string key = Number(i);
       memory.Put(key, HashKey(key), value, kStart);
     }
-    const double each = static_cast<double>(RssBytes() - before) / kEntries - 116;
-    MESSAGE(std::string(policy) << ": " << each << " bytes an entry");
+    const auto each = [&] {
+      const auto entries = static_cast<double>(memory.Stats().entries);
+      return static_cast<double>(RssBytes() - before) / entries - 116;
+    };
     CHECK(memory.Stats().entries == kEntries);
-    // S3-FIFO remembers hashes, which is where its last bytes go.
-    CHECK(each <= (std::string_view(policy) == "s3fifo" ? 68 : 64));
+    const double filling = each();
+    // Once entries go, some policies remember them.
+    for (unsigned i = kEntries; i < 2 * kEntries; ++i) {
+      const std::string key = Number(i);
+      memory.Put(key, HashKey(key), value, kStart);
+    }
+    const double full = each();
+    MESSAGE(std::string(policy) << ": " << filling << " bytes an entry, " << full << " when full");
+    // S3-FIFO remembers whole hashes of nearly as many as it holds.
+    const bool heavy = std::string_view(policy) == "s3fifo";
+    CHECK(filling <= (heavy ? 68 : 64));
+    CHECK(full <= (heavy ? 100 : 64));
   }
 }
 #endif

@@ -88,11 +88,12 @@ Memory::Memory(const MemoryOptions& options)
   const std::uint32_t own = std::clamp(2 * std::thread::hardware_concurrency(), 16U, 128U);
   shift_ = 64 - std::countr_zero(shards) - 1;
   shards_.reserve(shards);
+  const auto group = MakePolicyGroup(policy_, {options.limits, options.seed}, shards);
   for (unsigned i = 0; i < shards; ++i) {
     const Limits limits{Share(options.limits.entries, shards, i),
                         Share(options.limits.weight, shards, i)};
-    shards_.push_back(std::make_unique<MemoryShard>(*pages_, policy_,
-                                                    PolicyOptions{limits, options.seed + i}, own));
+    shards_.push_back(std::make_unique<MemoryShard>(
+        *pages_, policy_, PolicyOptions{limits, options.seed + i, group}, own));
   }
   BuryOrphans();
 }

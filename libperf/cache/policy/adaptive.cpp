@@ -3,23 +3,22 @@
 
 namespace perf::cache {
 
-Adaptive::Adaptive(Limits limits, std::uint64_t seed)
-    : PolicyOf(limits), salt_(MixId(seed)), queues_(budget_, kAdaptiveRules[kAdaptiveFirst]) {
-  if (limits.entries != 0) Compete(limits.entries);
-}
+Adaptive::Adaptive(Limits limits, std::uint64_t seed, std::shared_ptr<AdaptiveGroup> group)
+    : PolicyOf(limits),
+      queues_(budget_, kAdaptiveRules[kAdaptiveFirst]),
+      group_(group ? std::move(group) : std::make_shared<AdaptiveGroup>(limits, 1, seed)) {}
 
 std::size_t Adaptive::MetadataBytes() const noexcept {
-  return queues_.Bytes() + budget_.Bytes() + (contest_ ? contest_->Bytes() : 0);
+  return queues_.Bytes() + budget_.Bytes() + group_->Bytes();
 }
 
-void Adaptive::Compete(std::uint64_t entries) {
-  contest_ = std::make_unique<AdaptiveContest>(
-      budget_.Bounds(), std::max<std::uint64_t>(entries, 1), budget_.Used().entries == 0);
+void Adaptive::Learn(std::uint32_t hash, std::uint64_t weight, bool hit, bool full) {
+  if (group_->Sampled(hash)) group_->Learn(hash, weight, hit, full ? &budget_.Used() : nullptr);
+  Follow();
 }
 
-void Adaptive::Learn(std::uint32_t hash, std::uint64_t weight, bool hit) {
-  if (!contest_) return;
-  const std::size_t best = contest_->Learn(hash, weight, hit, followed_);
+void Adaptive::Follow() noexcept {
+  const std::size_t best = group_->Followed();
   if (best == followed_) return;
   followed_ = best;
   queues_.Follow(kAdaptiveRules[best]);
@@ -38,26 +37,24 @@ void Adaptive::Rewrite(Slot slot, const Arrival& arrival) {
 }
 
 void Adaptive::Admit(Slot slot, const Arrival& arrival, std::vector<Slot>& evicted) {
+  const std::uint32_t hash = group_->Short(arrival.hash);
+  queues_.Expect(hash);
   const bool full = !budget_.Fits(arrival.weight);
   // Where weights are bounded only a full cache knows how many entries it holds.
-  if (full && budget_.Bounds().weight != 0) {
-    const std::uint64_t held = budget_.Used().entries;
-    if (!contest_ || !contest_->Suits(held)) Compete(held);
-  }
-  if (full && contest_) contest_->Fit(budget_.Used());
-  const std::uint32_t hash = Short(arrival.hash);
-  Learn(hash, arrival.weight, false);
+  if (full) group_->Full(budget_.Used());
+  Learn(hash, arrival.weight, false, full);
   std::size_t gone = evicted.size();
   queues_.Admit(slot, hash, arrival.weight, evicted);
   for (; gone < evicted.size(); ++gone) {
     if (evicted[gone] != slot) Depart(evicted[gone]);
   }
-  if (contest_ && queues_.Holds(slot)) contest_->Came(hash, budget_.WeightOf(slot));
+  if (group_->Sampled(hash) && queues_.Holds(slot)) group_->Came(hash, budget_.WeightOf(slot));
 }
 
 /// One that is held no longer; its hash and weight stand until its slot is used again.
 void Adaptive::Depart(Slot slot) noexcept {
-  if (contest_) contest_->Went(queues_.HashOf(slot), budget_.WeightOf(slot));
+  const std::uint32_t hash = queues_.HashOf(slot);
+  if (group_->Sampled(hash)) group_->Went(hash, budget_.WeightOf(slot));
 }
 
 void Adaptive::EvictOne(std::vector<Slot>& evicted) {
@@ -67,13 +64,15 @@ void Adaptive::EvictOne(std::vector<Slot>& evicted) {
 
 void Adaptive::Forget(Slot slot) noexcept {
   Depart(slot);
-  if (contest_) contest_->Remove(queues_.HashOf(slot));
+  const std::uint32_t hash = queues_.HashOf(slot);
+  if (group_->Sampled(hash)) group_->Remove(hash);
   queues_.Forget(slot);
 }
 
 void Adaptive::Reweigh(Slot slot, std::uint64_t from, std::uint64_t to) noexcept {
   queues_.Reweigh(slot, from, to);
-  if (contest_) contest_->Reweighed(queues_.HashOf(slot), from, to);
+  const std::uint32_t hash = queues_.HashOf(slot);
+  if (group_->Sampled(hash)) group_->Reweighed(hash, from, to);
 }
 
 }  // namespace perf::cache

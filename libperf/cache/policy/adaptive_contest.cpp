@@ -17,6 +17,8 @@ constexpr std::uint64_t kGrace = 2;
 constexpr double kTolerance = 0.03;
 // and so much longer than all else after the rule has been left.
 constexpr double kGrudge = 8;
+constexpr std::uint32_t kLookEach = 8;  // requests
+constexpr double kLargeUnit = 1e30;
 
 /// All of a small cache; the error of a sample falls with its own size, hardly with the cache's.
 std::uint64_t SampleOf(std::uint64_t entries) {
@@ -133,7 +135,7 @@ AdaptiveContest::AdaptiveContest(const Limits& whole, std::uint64_t entries, boo
   const double ratio = static_cast<double>(sample_) / static_cast<double>(entries);
   threshold_ = static_cast<std::uint64_t>(ratio * 4294967296.0);
   fade_ = 1 - 1 / (kMemory * static_cast<double>(sample_));
-  slow_fade_ = 1 - 1 / (kGrudge * kMemory * static_cast<double>(sample_));
+  slow_fade_ = 1 - kLookEach / (kLookEach + kGrudge * kMemory * static_cast<double>(sample_));
   if (sample_ != entries) limits_ = {Scaled(whole.entries, ratio), Scaled(whole.weight, ratio)};
   for (std::size_t rule = 0; rule < kAdaptiveRules.size(); ++rule) {
     entrants_[rule].shadow = std::make_unique<AdaptiveShadow>(limits_, kAdaptiveRules[rule]);
@@ -165,25 +167,55 @@ double AdaptiveContest::Score(const Entrant& entrant) const noexcept {
 std::size_t AdaptiveContest::Learn(std::uint32_t hash, std::uint64_t weight, bool hit,
                                    std::size_t followed) {
   if (!Sampled(hash)) return followed;
-  for (Entrant& entrant : entrants_) entrant.hit = entrant.shadow->Access(hash, weight);
-  requests_ = requests_ * fade_ + 1;
-  const bool own = entrants_[followed].hit;
-  for (Entrant& entrant : entrants_) {
-    entrant.hits = entrant.hits * fade_ + (entrant.hit ? 1 : 0);
-    entrant.unlike = entrant.unlike * fade_ + (entrant.hit != own ? 1 : 0);
-    entrant.short_of *= slow_fade_;
-  }
-  if (++since_change_ > kGrace * sample_) {
-    Entrant& entrant = entrants_[followed];
-    entrant.short_of = entrant.short_of * fade_ + (own ? 1 : 0) - (hit ? 1 : 0);
-    entrant.judged = entrant.judged * fade_ + 1;
-  }
-  std::size_t best = followed;
+  std::uint32_t hits = 0;
   for (std::size_t rule = 0; rule < entrants_.size(); ++rule) {
-    if (Score(entrants_[rule]) > Score(entrants_[best])) best = rule;
+    hits |= std::uint32_t{entrants_[rule].shadow->Access(hash, weight)} << rule;
   }
-  const double lead = Score(entrants_[best]) - Score(entrants_[followed]);
-  if (lead <= kLead + kDeviations * std::sqrt(entrants_[best].unlike)) return followed;
+  const bool own = (hits >> followed & 1) != 0;
+  Count(hits, own);
+  if (++since_change_ > kGrace * sample_) Judge(entrants_[followed], own, hit);
+  return ++since_look_ < kLookEach ? followed : Best(followed);
+}
+
+void AdaptiveContest::Count(std::uint32_t hits, bool own) noexcept {
+  unit_ /= fade_;
+  requests_ += unit_;
+  const std::uint32_t unlike = own ? ~hits : hits;
+  for (std::size_t rule = 0; rule < entrants_.size(); ++rule) {
+    entrants_[rule].hits += (hits >> rule & 1) != 0 ? unit_ : 0;
+    entrants_[rule].unlike += (unlike >> rule & 1) != 0 ? unit_ : 0;
+  }
+  if (unit_ > kLargeUnit) Renormalize();
+}
+
+void AdaptiveContest::Renormalize() noexcept {
+  requests_ /= unit_;
+  for (Entrant& entrant : entrants_) {
+    entrant.hits /= unit_;
+    entrant.unlike /= unit_;
+  }
+  unit_ = 1;
+}
+
+void AdaptiveContest::Judge(Entrant& followed, bool own, bool hit) noexcept {
+  followed.short_of = followed.short_of * fade_ + (own ? 1 : 0) - (hit ? 1 : 0);
+  followed.judged = followed.judged * fade_ + 1;
+}
+
+std::size_t AdaptiveContest::Best(std::size_t followed) noexcept {
+  since_look_ = 0;
+  std::size_t best = followed;
+  std::array<double, kAdaptiveRules.size()> scores;
+  for (std::size_t rule = 0; rule < entrants_.size(); ++rule) {
+    entrants_[rule].short_of *= slow_fade_;
+    scores[rule] = Score(entrants_[rule]);
+  }
+  for (std::size_t rule = 0; rule < entrants_.size(); ++rule) {
+    if (scores[rule] > scores[best]) best = rule;
+  }
+  if (best == followed) return followed;
+  const double lead = (scores[best] - scores[followed]) / unit_;
+  if (lead <= kLead + kDeviations * std::sqrt(entrants_[best].unlike / unit_)) return followed;
   for (Entrant& entrant : entrants_) entrant.unlike = 0;
   since_change_ = 0;
   return best;

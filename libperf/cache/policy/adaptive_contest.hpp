@@ -5,7 +5,7 @@
 
 namespace perf::cache {
 
-/// A cache without values that follows one rule: would it have hit? About 40 bytes an entry.
+/// A cache without values that follows one rule: would it have hit? About 25 bytes an entry.
 /// Thread safety: none.
 class AdaptiveShadow {
  public:
@@ -60,28 +60,36 @@ class AdaptiveContest {
   /// Brings the shadows to the size that the sample of a full cache asks for.
   void Fit(const Load& held) noexcept;
 
+  /// Which keys are sampled: those of a mark below the threshold.
+  static std::uint32_t MarkOf(std::uint32_t hash) noexcept { return hash * 0x85ebca6bU; }
+  std::uint64_t Threshold() const noexcept { return threshold_; }
   /// One request, which the cache itself did or did not hit; the number of the rule to follow.
-  /// O(1): most are not sampled when a cache is large.
   std::size_t Learn(std::uint32_t hash, std::uint64_t weight, bool hit, std::size_t followed);
   void Remove(std::uint32_t hash) noexcept;
   /// False when a cache has become so much larger or smaller that the sample no longer suits it.
-  bool Suits(std::uint64_t entries) const noexcept {
-    return entries / 4 <= entries_ && entries >= entries_ / 4;
+  static bool Suits(std::uint64_t expected, std::uint64_t entries) noexcept {
+    return expected != 0 && entries / 4 <= expected && entries >= expected / 4;
   }
   std::size_t Bytes() const noexcept;
 
  private:
+  // Sums over requests in which those of long ago count less. Instead of making all of them
+  // smaller at each request, unit_ is how much the next one counts.
   struct Entrant {
     std::unique_ptr<AdaptiveShadow> shadow;
     double hits = 0;
     double unlike = 0;  // requests where it did not fare as the followed one
-    // Hits of the shadow that the cache missed while it followed the rule, of so many requests.
+    // Hits of the shadow that the cache missed while it followed the rule, of so many requests;
+    // not in units.
     double short_of = 0, judged = 0;
-    bool hit = false;
   };
 
   double Score(const Entrant& entrant) const noexcept;
-  bool Sampled(std::uint32_t hash) const noexcept { return hash * 0x85ebca6bU < threshold_; }
+  void Count(std::uint32_t hits, bool own) noexcept;
+  void Judge(Entrant& followed, bool own, bool hit) noexcept;
+  std::size_t Best(std::size_t followed) noexcept;
+  void Renormalize() noexcept;
+  bool Sampled(std::uint32_t hash) const noexcept { return MarkOf(hash) < threshold_; }
 
   const Limits whole_;
   Limits limits_;  // of a shadow
@@ -91,7 +99,9 @@ class AdaptiveContest {
   const bool tracks_;
   std::uint64_t threshold_ = 0;
   double fade_ = 0, slow_fade_ = 0;
+  double unit_ = 1;
   double requests_ = 0;
+  std::uint32_t since_look_ = 0;
   std::uint64_t since_change_ = 0;
   std::array<Entrant, kAdaptiveRules.size()> entrants_;
 };

@@ -5,7 +5,6 @@ namespace perf::cache {
 
 namespace {
 
-constexpr std::uint64_t kGhostsPerEntry = 2;
 constexpr std::uint64_t kQuantaPerEntries = 512;
 constexpr int kTurnsAtOnce = 64;
 constexpr int kDemotionsAtOnce = 2;
@@ -34,23 +33,45 @@ void AdaptiveQueues::Follow(const AdaptiveRule& rule) noexcept {
 /// Entries may be bounded by weight alone, so that their number shows only as they come.
 void AdaptiveQueues::GrowTo(std::uint64_t entries) {
   if (entries <= expected_) return;
-  constexpr std::uint64_t kLeast = 64;
+  constexpr std::uint64_t kLeast = 64, kAtOnce = 1 << 20;
   expected_ = std::max(kLeast, entries + entries / 2);
   if (const std::uint64_t limit = budget_.Bounds().entries; limit != 0) {
+    // Memory that is not touched yet costs nothing, and growing would leave holes.
+    if (limit <= kAtOnce) expected_ = limit;
     expected_ = std::max(entries, std::min(expected_, limit));
   }
-  ghosts_.Reset(expected_ * kGhostsPerEntry);
+  ghosts_.Reset(expected_ + expected_ / 3);
   const std::size_t slots = expected_ + 1;  // one comes before another goes
-  rings_.Reserve(slots);
-  entries_.reserve(slots);
-  state_.reserve(slots);
-  quantum_bits_ = static_cast<std::uint32_t>(
+  records_.Reserve(slots);
+  const auto bits = static_cast<std::uint32_t>(
       std::bit_width(std::max<std::uint64_t>(expected_ / kQuantaPerEntries, 1)) - 1);
+  if (bits == quantum_bits_) return;
+  const std::uint16_t then = Now();
+  const std::uint32_t finer = bits > quantum_bits_ ? bits - quantum_bits_ : 0;
+  quantum_bits_ = bits;
+  ghost_bits_ = bits != 0 ? 1 : 0;
+  for (Slot slot = 0; slot < records_.Slots(); ++slot) {
+    const auto age = static_cast<std::uint16_t>(then - records_.Time(slot));
+    records_.SetTime(slot, static_cast<std::uint16_t>(Now() - (age >> finer)));
+  }
 }
 
-std::size_t AdaptiveQueues::Bytes() const noexcept {
-  return rings_.Bytes() + entries_.capacity() * sizeof(Entry) + state_.capacity() + ghosts_.Bytes();
+/// Time has 16 bits: whoever idles is kept from growing young when it comes round. Fast enough for
+/// that.
+void AdaptiveQueues::Sweep() noexcept {
+  const std::size_t slots = records_.Slots();
+  for (std::size_t count = 4 * (1 + slots / expected_); count > 0; --count) {
+    if (swept_ >= slots) swept_ = 0;
+    if (swept_ >= slots) break;
+    if (Age(swept_) > kOldest) {
+      records_.SetTime(swept_, static_cast<std::uint16_t>(Now() - kOldest));
+    }
+    ++swept_;
+  }
+  for (int bucket = 0; bucket < 2; ++bucket) ghosts_.Sweep(GhostNow());
 }
+
+std::size_t AdaptiveQueues::Bytes() const noexcept { return records_.Bytes() + ghosts_.Bytes(); }
 
 bool AdaptiveQueues::HasMain() const noexcept {
   const Limits& all = budget_.Bounds();
@@ -75,7 +96,7 @@ bool AdaptiveQueues::MainTakes(std::uint64_t weight) const noexcept {
 /// that comes back may.
 bool AdaptiveQueues::Refuses(std::uint64_t weight) const noexcept {
   if (budget_.Bounds().weight == 0 || rule_.mode == AdaptiveMode::kRecency) return false;
-  if (!rings_.Empty(kWindow) || MainOver()) return false;
+  if (!records_.Empty(kWindow) || MainOver()) return false;
   const Load& used = budget_.Used();
   const std::uint64_t mean = used.entries != 0 ? used.weight / used.entries : 0;
   return weight > std::max(window_share_.weight, mean);
@@ -85,21 +106,21 @@ bool AdaptiveQueues::Refuses(std::uint64_t weight) const noexcept {
 /// clock its end is not the least recent: it is put in order a few steps at each look.
 std::uint32_t AdaptiveQueues::MainAge() noexcept {
   for (int step = 0; step < kRepairsAtOnce; ++step) {
-    const Slot back = rings_.Back(kMain);
+    const Slot back = records_.Back(kMain);
     if (back == kNoSlot) return kNever;
-    const Slot newer = rings_.Newer(back);
+    const Slot newer = records_.Newer(back);
     if (newer == kNoSlot || Age(newer) <= Age(back)) break;
-    rings_.MoveToFront(kMain, back);
+    records_.MoveToFront(kMain, back);
   }
-  return Age(rings_.Back(kMain));
+  return Age(records_.Back(kMain));
 }
 
 void AdaptiveQueues::MoveTo(std::uint32_t ring, Slot slot) noexcept {
   const std::uint64_t weight = budget_.WeightOf(slot);
-  rings_.Unlink(slot);
+  records_.Unlink(slot);
   loads_[RingOf(slot)].Drop(weight);
-  state_[slot] = ring == kMain ? kInMain : 0;
-  rings_.PushFront(ring, slot);
+  records_.SetState(slot, ring == kMain ? kInMain : 0);
+  records_.PushFront(ring, slot);
   loads_[ring].Add(weight);
 }
 
@@ -108,57 +129,56 @@ void AdaptiveQueues::Promote(Slot slot) noexcept {
   MoveTo(kMain, slot);
   if (rule_.mode != AdaptiveMode::kReuse) return;
   for (int step = 0; step < kDemotionsAtOnce && MainOver(); ++step) {
-    MoveTo(kWindow, rings_.Back(kMain));
+    MoveTo(kWindow, records_.Back(kMain));
   }
 }
 
 void AdaptiveQueues::Hit(Slot slot) noexcept {
-  ++clock_;
+  Tick();
   const std::uint32_t age = Age(slot);
-  entries_[slot].used = clock_;
-  if ((state_[slot] & kCount) < kCount) ++state_[slot];
+  const std::uint8_t state = records_.State(slot);
+  records_.SetTime(slot, Now());
+  if ((state & kCount) < kCount) records_.SetState(slot, state + 1);
   if (rule_.mode == AdaptiveMode::kCounts) return;
   if (RingOf(slot) == kWindow && rule_.mode == AdaptiveMode::kReuse) {
     if (MainTakes(budget_.WeightOf(slot)) || (HasMain() && age < MainAge())) return Promote(slot);
   }
-  rings_.MoveToFront(RingOf(slot), slot);
+  records_.MoveToFront(RingOf(slot), slot);
 }
 
 bool AdaptiveQueues::BelongsToMain(std::uint32_t hash, std::uint64_t weight) noexcept {
-  const auto ghost = ghosts_.Take(hash, Quanta(clock_));
+  const auto ghost = ghosts_.Take(hash, GhostNow());
   if (rule_.mode == AdaptiveMode::kReuse && MainTakes(weight)) return true;
   if (!ghost || !HasMain()) return false;
-  const std::uint64_t age = std::uint64_t{*ghost} << quantum_bits_;
+  const bool ancient = *ghost >= FaintGhosts::kOldest;
   switch (rule_.mode) {
     case AdaptiveMode::kRecency: return false;
-    case AdaptiveMode::kReuse: return age < MainAge();
+    case AdaptiveMode::kReuse: return !ancient && *ghost << ghost_bits_ < MainAge();
     case AdaptiveMode::kCounts: break;
   }
   if (rule_.remember >= epochs_.size() || epoch_ < rule_.remember) return true;
-  return age <= clock_ - epochs_[(epoch_ - rule_.remember) % epochs_.size()];
+  return std::uint64_t{*ghost} << (quantum_bits_ + ghost_bits_) <=
+         clock_ - epochs_[(epoch_ - rule_.remember) % epochs_.size()];
 }
 
 void AdaptiveQueues::Admit(Slot slot, std::uint32_t hash, std::uint64_t weight,
                            std::vector<Slot>& evicted) {
-  ++clock_;
+  Tick();
   GrowTo(budget_.Used().entries + 1);
   const bool main = BelongsToMain(hash, weight);
   while (!budget_.Fits(weight)) {
     if (!main && Refuses(weight)) {
-      ghosts_.Put(hash, Quanta(clock_), Quanta(clock_));
+      ghosts_.Put(hash, GhostNow(), GhostNow());
       evicted.push_back(slot);
       return;
     }
     EvictOne(evicted);
   }
-  rings_.Grow(slot);
-  if (slot >= state_.size()) {
-    state_.resize(slot + std::size_t{1});
-    entries_.resize(slot + std::size_t{1});
-  }
-  state_[slot] = 0;
-  entries_[slot] = {clock_, hash};
-  rings_.PushFront(kWindow, slot);
+  records_.Grow(slot);
+  records_.SetState(slot, 0);
+  records_.SetHash(slot, hash);
+  records_.SetTime(slot, Now());
+  records_.PushFront(kWindow, slot);
   loads_[kWindow].Add(budget_.Add(slot, weight));
   if (main) Promote(slot);
 }
@@ -166,28 +186,28 @@ void AdaptiveQueues::Admit(Slot slot, std::uint32_t hash, std::uint64_t weight,
 /// Those in use go round once more for each count. Bounded: then the one at the end goes anyway.
 void AdaptiveQueues::TurnClock() noexcept {
   for (int turn = 0; turn < kTurnsAtOnce; ++turn) {
-    const Slot back = rings_.Back(kMain);
-    const auto count = std::min<std::uint8_t>(state_[back] & kCount, rule_.count_max);
+    const Slot back = records_.Back(kMain);
+    const auto count = std::min<std::uint8_t>(records_.State(back) & kCount, rule_.count_max);
     if (count == 0) return;
-    state_[back] = static_cast<std::uint8_t>(kInMain | (count - 1));
-    rings_.MoveToFront(kMain, back);
+    records_.SetState(back, static_cast<std::uint8_t>(kInMain | (count - 1)));
+    records_.MoveToFront(kMain, back);
   }
 }
 
 Slot AdaptiveQueues::Victim() noexcept {
-  const Slot main = rings_.Back(kMain);
+  const Slot main = records_.Back(kMain);
   while (true) {
-    const Slot window = rings_.Back(kWindow);
+    const Slot window = records_.Back(kWindow);
     if (rule_.mode == AdaptiveMode::kRecency) {
       if (window == kNoSlot) return main;
       return main != kNoSlot && Age(main) > Age(window) ? main : window;
     }
     if (window == kNoSlot || MainOver()) {
       if (rule_.mode == AdaptiveMode::kCounts) TurnClock();
-      return rings_.Back(kMain);
+      return records_.Back(kMain);
     }
     const bool stays = rule_.mode == AdaptiveMode::kCounts &&
-                       (state_[window] & kCount) >= rule_.promote_at && HasMain();
+                       (records_.State(window) & kCount) >= rule_.promote_at && HasMain();
     if (!stays) return window;
     Promote(window);
   }
@@ -199,13 +219,14 @@ void AdaptiveQueues::EvictOne(std::vector<Slot>& evicted) {
     epoch_evicted_ = 0;
     epochs_[++epoch_ % epochs_.size()] = clock_;
   }
-  ghosts_.Put(entries_[victim].hash, Quanta(entries_[victim].used), Quanta(clock_));
+  const std::uint32_t age = std::min(Age(victim) >> ghost_bits_, FaintGhosts::kOldest);
+  ghosts_.Put(records_.Hash(victim), GhostNow() - age, GhostNow());
   Forget(victim);
   evicted.push_back(victim);
 }
 
 void AdaptiveQueues::Forget(Slot slot) noexcept {
-  rings_.Unlink(slot);
+  records_.Unlink(slot);
   loads_[RingOf(slot)].Drop(budget_.Drop(slot));
 }
 

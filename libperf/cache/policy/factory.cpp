@@ -28,9 +28,9 @@ std::unique_ptr<Policy> Make(const PolicyOptions& options) {
   return std::make_unique<P>(options.limits);
 }
 
-template <class P>
-std::unique_ptr<Policy> MakeSeeded(const PolicyOptions& options) {
-  return std::make_unique<P>(options.limits, options.seed);
+std::unique_ptr<Policy> MakeAdaptive(const PolicyOptions& options) {
+  return std::make_unique<Adaptive>(options.limits, options.seed,
+                                    std::dynamic_pointer_cast<AdaptiveGroup>(options.group));
 }
 
 // Another policy is one line in each of the two, at the same place.
@@ -47,8 +47,8 @@ constexpr std::array kKinds = {
     PolicyKind{"plfu", "perfect LFU: counts over the whole history (simulation only)", false},
 };
 constexpr std::array<Maker, kKinds.size()> kMakers = {
-    Make<Lru>,      Make<Fifo>,           Make<Lfu>, Make<Sieve>, Make<S3Fifo>, Make<Arc>,
-    Make<WTinyLfu>, MakeSeeded<Adaptive>, Make<Ttl>, Make<Plfu>,
+    Make<Lru>, Make<Fifo>,     Make<Lfu>,    Make<Sieve>, Make<S3Fifo>,
+    Make<Arc>, Make<WTinyLfu>, MakeAdaptive, Make<Ttl>,   Make<Plfu>,
 };
 
 }  // namespace
@@ -68,6 +68,12 @@ std::unique_ptr<Policy> MakePolicy(std::string_view name, const PolicyOptions& o
   throw ConfigError(fmt::format("no policy \"{}\"{} (there are: {})", Excerpt(name, 40),
                                 near.empty() ? "" : fmt::format("; did you mean {}?", near),
                                 fmt::join(names, ", ")));
+}
+
+std::shared_ptr<PolicyGroup> MakePolicyGroup(std::string_view name, const PolicyOptions& options,
+                                             std::uint64_t parts) {
+  if (name != "adaptive") return nullptr;
+  return std::make_shared<AdaptiveGroup>(options.limits, parts, options.seed);
 }
 
 }  // namespace perf::cache

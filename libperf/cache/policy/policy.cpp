@@ -5,5 +5,6 @@ namespace perf::cache {
 
 // Out of line, so that the table of virtual functions lives in one object.
 Policy::~Policy() = default;
+PolicyGroup::~PolicyGroup() = default;
 
 }  // namespace perf::cache

@@ -74,10 +74,21 @@ class PERF_EXPORT Policy {
   virtual void OnRemove(Slot slot) noexcept = 0;
 };
 
+/// What the policies of the parts of one cache share. Thread safety: all methods of all kinds.
+class PERF_EXPORT PolicyGroup {
+ public:
+  PolicyGroup() = default;
+  PolicyGroup(const PolicyGroup&) = delete;
+  PolicyGroup& operator=(const PolicyGroup&) = delete;
+  virtual ~PolicyGroup();
+};
+
 struct PolicyOptions {
   Limits limits;
   /// Seeds what is drawn at random (adaptive); the same seed gives the same evictions.
   std::uint64_t seed = 1;
+  /// Of MakePolicyGroup for the same name, or null: then this is a cache by itself.
+  std::shared_ptr<PolicyGroup> group = nullptr;
 };
 
 /// One line of the table of policies.
@@ -95,6 +106,12 @@ PERF_EXPORT std::span<const PolicyKind> PolicyKinds() noexcept;
 /// A policy by its name (lru, fifo, lfu, plfu, sieve, s3fifo, arc, wtinylfu, ttl, adaptive).
 /// Throws: ConfigError for an unknown name (naming the nearest) or limits that are both 0.
 PERF_EXPORT std::unique_ptr<Policy> MakePolicy(std::string_view name, const PolicyOptions& options);
+
+/// For a cache in so many parts, among which keys are divided by their hashes; options are of the
+/// whole. Null where parts of such a policy share nothing.
+PERF_EXPORT std::shared_ptr<PolicyGroup> MakePolicyGroup(std::string_view name,
+                                                         const PolicyOptions& options,
+                                                         std::uint64_t parts);
 
 /// A bijection of 64-bit numbers that mixes all bits (the finalizer of SplitMix64 by Steele, Lea
 /// and Flood, 2014): turns the ids of a trace into hashes of which none collide.
