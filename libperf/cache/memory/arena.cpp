@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "libperf/cache/memory/arena.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cstdlib>
 #include <new>
@@ -115,6 +116,7 @@ Arena::Block Arena::Allocate(std::size_t bytes) {
   std::uint32_t offset = page->free;
   if (offset != 0) {
     page->free = *reinterpret_cast<std::uint16_t*>(page->At(offset));
+    FetchBytes(page->At(page->free), std::min<std::size_t>(page->block * 8U, 256));
   } else {
     offset = page->fresh;
     page->fresh = static_cast<std::uint16_t>(page->fresh + page->block);

@@ -17,6 +17,13 @@ namespace perf::cache {
 /// 0 is nowhere.
 using EntryRef = std::uint32_t;
 
+/// Tells the processor that the cache lines of some bytes will be wanted; may be past what is
+/// there.
+inline void FetchBytes(const void* from, std::size_t bytes) noexcept {
+  const char* const at = static_cast<const char*>(from);
+  for (std::size_t i = 0; i <= bytes; i += 64) __builtin_prefetch(at + i, 1);
+}
+
 /// The memory of the entries of one shard: size classes in steps of 8 bytes (then of a sixteenth),
 /// each in pages of its own, which go back when they are empty; beyond kLargest a block of malloc.
 /// Thread safety: Resolve all; the rest under the lock of the shard.

@@ -18,6 +18,12 @@ void CopyBytes(char* to, std::string_view from) noexcept {
   if (!from.empty()) std::memcpy(to, from.data(), from.size());
 }
 
+void Relax() noexcept {
+#ifdef __SSE2__
+  __builtin_ia32_pause();
+#endif
+}
+
 void Fill(void* block, std::string_view meta, std::string_view key,
           std::string_view value) noexcept {
   char* const bytes = static_cast<char*>(block) + Entry::kHeadBytes;
@@ -45,6 +51,17 @@ MemoryShard::MemoryShard(PageSource& pages, std::string_view policy, const Polic
 }
 
 MemoryShard::~MemoryShard() { delete table_.load(std::memory_order_relaxed); }
+
+MemoryShard::Locked::Locked(MemoryShard& shard)
+    : shard_(shard), lock_(shard.mutex_, std::defer_lock) {
+  // Whoever has it is done in less time than it takes to sleep and to be woken.
+  constexpr int kTries = 64;
+  for (int i = 0; i < kTries; ++i) {
+    if (lock_.try_lock()) return;
+    Relax();
+  }
+  lock_.lock();
+}
 
 MemoryShard::Locked::~Locked() {
   std::vector<void*> trash;
@@ -141,7 +158,9 @@ PutResult MemoryShard::Insert(const Query& query, const Draft& draft, Sized& siz
     Drop(slot, Why::kEvicted);
     throw;
   }
-  return DropEvicted(slot) ? PutResult::kStored : PutResult::kNotAdmitted;
+  const bool kept = DropEvicted(slot);
+  FetchNext();
+  return kept ? PutResult::kStored : PutResult::kNotAdmitted;
 }
 
 PutResult MemoryShard::Replace(const Query& query, const Draft& draft, Sized& sized,
@@ -177,6 +196,11 @@ bool MemoryShard::DropEvicted(Slot fresh) noexcept {
     Drop(slot, Why::kEvicted);
   }
   return kept;
+}
+
+/// Nobody has looked at what goes next for long: by the next write it will be at hand.
+void MemoryShard::FetchNext() noexcept {
+  if (const Slot next = policy_->Next(); next != kNoSlot) FetchBytes(EntryOf(next), 64);
 }
 
 void MemoryShard::Drop(Slot slot, Why why) noexcept {

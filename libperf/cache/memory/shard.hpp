@@ -76,7 +76,7 @@ class alignas(64) MemoryShard {
   /// The lock; what is to be given back to malloc is so after it was let go.
   class Locked {
    public:
-    explicit Locked(MemoryShard& shard) : shard_(shard), lock_(shard.mutex_) {}
+    explicit Locked(MemoryShard& shard);
     ~Locked();
 
    private:
@@ -101,6 +101,7 @@ class alignas(64) MemoryShard {
   Arena::Block Build(const Query& query, const Draft& draft, Sized& sized, Slot slot);
   void Drop(Slot slot, Why why) noexcept;
   bool DropEvicted(Slot fresh) noexcept;
+  void FetchNext() noexcept;
   void Tick(std::int64_t now) noexcept;
   std::uint64_t ExpireSome(std::size_t& most) noexcept;
   void ReclaimIfDue();

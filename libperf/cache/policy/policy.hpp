@@ -72,6 +72,8 @@ class PERF_EXPORT Policy {
   /// than the whole capacity goes itself, and only it.
   virtual void OnUpdate(Slot slot, const Arrival& arrival, std::vector<Slot>& evicted) = 0;
   virtual void OnRemove(Slot slot) noexcept = 0;
+  /// A slot that is likely to go next, or kNoSlot: a hint for an owner that fetches memory ahead.
+  virtual Slot Next() const noexcept;
 };
 
 /// What the policies of the parts of one cache share. Thread safety: all methods of all kinds.

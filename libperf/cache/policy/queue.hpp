@@ -23,6 +23,8 @@ class Queue final : public PolicyOf<Queue<kRecency>> {
     }
   }
 
+  Slot Next() const noexcept override { return rings_.Back(0); }
+
   bool Holds(Slot slot) const noexcept { return rings_.Holds(slot); }
   void Admit(Slot slot, const Arrival& arrival, std::vector<Slot>& evicted) {
     while (!this->budget_.Fits(arrival.weight)) EvictOne(evicted);

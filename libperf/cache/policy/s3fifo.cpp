@@ -84,6 +84,11 @@ bool S3Fifo::EvictFromSmall(std::vector<Slot>& evicted) {
   return false;
 }
 
+Slot S3Fifo::Next() const noexcept {
+  const Slot slot = rings_.Back(kSmall);
+  return slot == kNoSlot || (state_[slot] & kCount) >= kPromoteAt ? rings_.Back(kMain) : slot;
+}
+
 void S3Fifo::EvictFromMain(std::vector<Slot>& evicted) {
   Slot slot = rings_.Back(kMain);
   while ((state_[slot] & kCount) > 0) {

@@ -19,6 +19,8 @@ class S3Fifo final : public PolicyOf<S3Fifo> {
     if (rings_.Holds(slot) && (state_[slot] & kCount) < kCountMax) ++state_[slot];
   }
 
+  Slot Next() const noexcept override;
+
   bool Holds(Slot slot) const noexcept { return rings_.Holds(slot); }
   void Admit(Slot slot, const Arrival& arrival, std::vector<Slot>& evicted);
   void EvictOne(std::vector<Slot>& evicted);

@@ -18,14 +18,20 @@ class Sieve final : public PolicyOf<Sieve> {
     return rings_.Bytes() + budget_.Bytes() + visited_.capacity();
   }
   void OnHit(Slot slot) noexcept override {
-    if (rings_.Holds(slot)) visited_[slot] = 1;
+    // What is not held counts as visited, so that most hits look nowhere else.
+    if (slot < visited_.size() && visited_[slot] == 0) visited_[slot] = 1;
+  }
+  Slot Next() const noexcept override {
+    Slot at = hand_ == kNoSlot ? rings_.Back(0) : hand_;
+    for (int i = 0; i < kAhead && at != kNoSlot && visited_[at] != 0; ++i) at = rings_.Newer(at);
+    return at;
   }
 
   bool Holds(Slot slot) const noexcept { return rings_.Holds(slot); }
   void Admit(Slot slot, const Arrival& arrival, std::vector<Slot>& evicted) {
     while (!budget_.Fits(arrival.weight)) EvictOne(evicted);
     rings_.Grow(slot);
-    if (slot >= visited_.size()) visited_.resize(slot + std::size_t{1});
+    if (slot >= visited_.size()) visited_.resize(slot + std::size_t{1}, 1);
     visited_[slot] = 0;
     rings_.PushFront(0, slot);
     budget_.Add(slot, arrival.weight);
@@ -44,10 +50,13 @@ class Sieve final : public PolicyOf<Sieve> {
   void Forget(Slot slot) noexcept {
     if (hand_ == slot) hand_ = rings_.Newer(slot);
     rings_.Unlink(slot);
+    visited_[slot] = 1;
     budget_.Drop(slot);
   }
 
  private:
+  static constexpr int kAhead = 8;
+
   Rings<1> rings_;
   std::vector<std::uint8_t> visited_;
   Slot hand_ = kNoSlot;  // none: the next walk starts at the tail

@@ -19,6 +19,8 @@ class WTinyLfu final : public PolicyOf<WTinyLfu> {
   std::size_t MetadataBytes() const noexcept override;
   void OnHit(Slot slot) noexcept override;
 
+  Slot Next() const noexcept override { return rings_.Back(kWindow); }
+
   bool Holds(Slot slot) const noexcept { return rings_.Holds(slot); }
   void Admit(Slot slot, const Arrival& arrival, std::vector<Slot>& evicted);
   void EvictOne(std::vector<Slot>& evicted);
