@@ -38,7 +38,8 @@ void IndexTable::Insert(EntryRef ref, std::uint64_t hash) noexcept {
 }
 
 void IndexTable::Erase(Place place, std::uint64_t hash) noexcept {
-  place.Ref().store(0, std::memory_order_seq_cst);
+  // Whoever frees the entry has a barrier between this and its look at the hazards.
+  place.Ref().store(0, std::memory_order_release);
   place.bucket->SetTag(place.at, 0);
   for (std::size_t i = Home(hash); &buckets_[i] != place.bucket; i = Next(i)) {
     buckets_[i].CountPassed(-1);

@@ -2,12 +2,33 @@
 #include <algorithm>
 #include <bit>
 #include <cstdlib>
+#include <cstring>
 
 #include "libperf/base/quick_clock.hpp"
 #include "libperf/cache/memory/shard.hpp"
 
 // What a shard does without its lock, and how it gives memory back that readers may still hold.
 namespace perf::cache {
+
+namespace {
+
+/// Most keys are short, and a call of memcmp takes as long as the rest of a look-up.
+inline bool SameKey(std::string_view one, std::string_view other) noexcept {
+  const std::size_t size = one.size();
+  if (size != other.size()) return false;
+  if (size < 8 || size > 32) return one == other;
+  const auto differ = [&](std::size_t at) {
+    std::uint64_t a = 0, b = 0;
+    std::memcpy(&a, one.data() + at, 8);
+    std::memcpy(&b, other.data() + at, 8);
+    return a ^ b;
+  };
+  std::uint64_t difference = differ(0) | differ(size - 8);
+  if (size > 16) difference |= differ(8) | differ(size - 16);
+  return difference == 0;
+}
+
+}  // namespace
 
 const Entry* MemoryShard::Find(const Query& query, HazardRecord& thread,
                                Hazard& hazard) const noexcept {
@@ -38,7 +59,7 @@ const Entry* MemoryShard::Find(const Query& query, HazardRecord& thread,
         moved = cell.load(std::memory_order_seq_cst) != ref || arena_.Resolve(ref) != entry ||
                 table_.load(std::memory_order_seq_cst) != table;
         if (moved) break;
-        if (entry->Key() == query.key) return entry;
+        if (SameKey(entry->Key(), query.key)) return entry;
       }
       if (!moved && (!IndexTable::Bucket::Passed(high) || --left == 0)) {
         hazard.Hold(nullptr, std::memory_order_release);
@@ -91,7 +112,7 @@ IndexTable::Place MemoryShard::FindLocked(const Query& query) const noexcept {
     for (; matches != 0; matches &= matches - 1) {
       const auto at = static_cast<unsigned>(std::countr_zero(matches));
       const EntryRef ref = bucket.refs[at].load(std::memory_order_relaxed);
-      if (arena_.Resolve(ref)->Key() == query.key) return {&bucket, at};
+      if (SameKey(arena_.Resolve(ref)->Key(), query.key)) return {&bucket, at};
     }
     if (!IndexTable::Bucket::Passed(high) || --left == 0) return {};
   }
@@ -134,7 +155,11 @@ void MemoryShard::ReclaimIfDue() {
 
 void MemoryShard::Reclaim() {
   if (retired_.empty()) return;
-  if (light_) HeavyBarrier::Pass();
+  if (light_) {
+    HeavyBarrier::Pass();
+  } else {
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+  }
   HazardRecord::Gather(held_);
   std::size_t kept = 0, kept_bytes = 0;
   for (const Retired& one : retired_) {
