@@ -14,7 +14,7 @@ import java.util.concurrent.atomic.AtomicLong;
  * for as long each time, and prints operations, processor seconds of the process (JIT and GC included), hits.
  */
 public final class CaffeineZipf {
-  private static final int REQUESTS = 1 << 19;
+  private static final int REQUESTS = 1 << 20;
   private static volatile boolean stop;
 
   private static int[] requests(double[] cdf, int[] ranks, long seed) {
