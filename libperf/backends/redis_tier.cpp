@@ -44,7 +44,7 @@ std::shared_ptr<RedisTracking> MakeTracking(RedisTierState& state) {
 
 std::string_view Name(RedisTierStats::Request request) noexcept {
   constexpr std::array<std::string_view, RedisTierStats::kRequests> kNames{
-      "get", "set", "remove", "remove_prefix", "read_tags", "bump_tags", "try_lock"};
+      "get", "set", "remove", "remove_prefix", "read_tags", "bump_tags", "try_lock", "renew"};
   return kNames[request];
 }
 
@@ -139,6 +139,14 @@ void RedisTier::TryLock(std::string key, Duration ttl, Deadline deadline,
                         Done<cache::TierLock> done) {
   Begin([state = state_, key = std::move(key), ttl, deadline, done = std::move(done)]() mutable {
     return TierTryLock(state, std::move(key), ttl, deadline, std::move(done));
+  });
+}
+
+void RedisTier::Renew(std::string key, std::uint64_t fence, Duration ttl, Deadline deadline,
+                      Done<cache::TierStatus> done) {
+  Begin([state = state_, key = std::move(key), fence, ttl, deadline,
+         done = std::move(done)]() mutable {
+    return TierRenew(state, std::move(key), fence, ttl, deadline, std::move(done));
   });
 }
 

@@ -42,9 +42,10 @@ struct RedisTierStats {
     kRemovePrefix,
     kReadTags,
     kBumpTags,
-    kTryLock
+    kTryLock,
+    kRenew
   };
-  static constexpr int kRequests = 7;
+  static constexpr int kRequests = 8;
   static constexpr int kStatuses = 6;
   /// By request and cache::TierStatus.
   std::array<std::array<std::uint64_t, kStatuses>, kRequests> requests{};
@@ -55,7 +56,7 @@ struct RedisTierStats {
   RedisTierHub::Figures hub;
 };
 
-/// "get", "set", "remove", "remove_prefix", "read_tags", "bump_tags" or "try_lock".
+/// "get", "set", "remove", "remove_prefix", "read_tags", "bump_tags", "try_lock" or "renew".
 PERF_EXPORT std::string_view Name(RedisTierStats::Request request) noexcept;
 
 /// The cache's second tier in Redis 6 or later: one server, a primary with Sentinels or without, or
@@ -90,6 +91,8 @@ class PERF_EXPORT RedisTier final : public cache::SecondTier {
                 Done<cache::TierTags> done) override;
   void TryLock(std::string key, Duration ttl, Deadline deadline,
                Done<cache::TierLock> done) override;
+  void Renew(std::string key, std::uint64_t fence, Duration ttl, Deadline deadline,
+             Done<cache::TierStatus> done) override;
   void Unlock(std::string key, std::uint64_t fence) override;
 
   bool Reachable() const noexcept override;

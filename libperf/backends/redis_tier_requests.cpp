@@ -24,6 +24,12 @@ std::string Milliseconds(Duration ttl) {
   return ms > kLongestMs ? "0" : std::to_string(std::max<std::int64_t>(ms, 1));
 }
 
+/// A lock that is for ever would outlive its holder.
+std::string LockMilliseconds(Duration ttl) {
+  std::string ms = Milliseconds(ttl);
+  return ms == "0" ? std::to_string(kLongestMs) : ms;
+}
+
 std::uint64_t Number(const Json& value) {
   return value.IsInt() && value.AsInt() > 0 ? static_cast<std::uint64_t>(value.AsInt()) : 0;
 }
@@ -266,9 +272,7 @@ Task<void> TierTryLock(RedisTierPtr self, std::string key, Duration ttl, Deadlin
   const Deadline bound = self->Bound(deadline);
   const std::string token = RandomHex(8);
   std::vector<std::string> keys{self->names.Lock(key), self->names.Fence(key)};
-  std::vector<std::string> arguments{Milliseconds(ttl), token};
-  // A lock that is for ever would outlive its holder.
-  if (arguments[0] == "0") arguments[0] = std::to_string(kLongestMs);
+  std::vector<std::string> arguments{LockMilliseconds(ttl), token};
   RedisReply reply;
   co_await self->Ask(RedisTierScripts::All().lock, std::move(keys), std::move(arguments), true,
                      reply, bound);
@@ -285,6 +289,20 @@ Task<void> TierTryLock(RedisTierPtr self, std::string key, Duration ttl, Deadlin
   }
   self->Count(RedisTierStats::kTryLock, lock.status);
   done(lock);
+}
+
+Task<void> TierRenew(RedisTierPtr self, std::string key, std::uint64_t fence, Duration ttl,
+                     Deadline deadline, cache::SecondTier::Done<TierStatus> done) {
+  const Deadline bound = self->Bound(deadline);
+  std::vector<std::string> keys{self->names.Lock(key)};
+  std::vector<std::string> arguments{std::to_string(fence), LockMilliseconds(ttl)};
+  RedisReply reply;
+  co_await self->Ask(RedisTierScripts::All().renew, std::move(keys), std::move(arguments), true,
+                     reply, bound);
+  TierStatus status = StatusOf(reply.failure);
+  if (!reply.failure && Number(reply.value) == 0) status = TierStatus::kRefused;
+  self->Count(RedisTierStats::kRenew, status);
+  done(status);
 }
 
 Task<void> TierUnlock(RedisTierPtr self, std::string key, std::string holder) {

@@ -61,6 +61,12 @@ redis.call('SET', KEYS[1], text .. ':' .. ARGV[2], 'PX', ARGV[1])
 redis.call('SET', KEYS[2], text, 'EX', 86400)
 return fence)";
 
+constexpr std::string_view kRenew = R"(
+local held = redis.call('GET', KEYS[1])
+if not held then return 0 end
+if ARGV[1] ~= string.sub(held, 1, string.find(held, ':', 1, true) - 1) then return 0 end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2]))";
+
 constexpr std::string_view kUnlock = R"(
 local held = redis.call('GET', KEYS[1])
 if not held then return 0 end
@@ -85,14 +91,14 @@ std::vector<std::string> RedisScript::Call(bool known, std::vector<std::string> 
 }
 
 const RedisTierScripts& RedisTierScripts::All() {
-  static const RedisTierScripts all{RedisScript(kGet),      RedisScript(kSet),
-                                    RedisScript(kReadTags), RedisScript(kBumpTags),
-                                    RedisScript(kLock),     RedisScript(kUnlock)};
+  static const RedisTierScripts all{
+      RedisScript(kGet),  RedisScript(kSet),   RedisScript(kReadTags), RedisScript(kBumpTags),
+      RedisScript(kLock), RedisScript(kRenew), RedisScript(kUnlock)};
   return all;
 }
 
 std::vector<const RedisScript*> RedisTierScripts::List() const {
-  return {&get, &set, &read_tags, &bump_tags, &lock, &unlock};
+  return {&get, &set, &read_tags, &bump_tags, &lock, &renew, &unlock};
 }
 
 RedisTierNames::RedisTierNames(std::string prefix) : prefix_(std::move(prefix)) {

@@ -33,6 +33,8 @@ struct RedisTierScripts {
   RedisScript bump_tags;
   /// KEYS lock, fence. ARGV ms, token. Gives the fence as a number, or nil.
   RedisScript lock;
+  /// KEYS lock. ARGV fence, ms. Gives 1, or 0 where that fence does not hold it.
+  RedisScript renew;
   /// KEYS lock. ARGV fence, or ":" and the token.
   RedisScript unlock;
 

@@ -106,6 +106,8 @@ Task<void> TierTagsOf(RedisTierPtr self, std::vector<cache::TagQuery> tags, bool
                       Deadline deadline, cache::SecondTier::Done<cache::TierTags> done);
 Task<void> TierTryLock(RedisTierPtr self, std::string key, Duration ttl, Deadline deadline,
                        cache::SecondTier::Done<cache::TierLock> done);
+Task<void> TierRenew(RedisTierPtr self, std::string key, std::uint64_t fence, Duration ttl,
+                     Deadline deadline, cache::SecondTier::Done<cache::TierStatus> done);
 Task<void> TierUnlock(RedisTierPtr self, std::string key, std::string holder);
 
 }  // namespace perf::backends

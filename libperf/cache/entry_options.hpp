@@ -43,7 +43,8 @@ struct EntryOptions {
   /// get_or_set: one load among all processes at a time, by a lock of the second tier. Without a
   /// tier, or while it is down, every process loads for itself.
   bool lock_across_processes = false;
-  /// How long a process may hold that lock at most.
+  /// How long that lock outlives a process that dies. It is renewed while its load is under way, up
+  /// to ten times as long.
   Duration lock_ttl = std::chrono::seconds(30);
   /// False: this entry stays in the memory of this process (it is removed from the second tier).
   bool second_tier = true;

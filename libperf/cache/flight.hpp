@@ -13,6 +13,7 @@
 #include "libperf/base/clock.hpp"
 #include "libperf/cache/answer.hpp"
 #include "libperf/cache/entry_options.hpp"
+#include "libperf/cache/lock_keeper.hpp"
 #include "libperf/cache/parts.hpp"
 
 namespace perf::cache {
@@ -132,6 +133,7 @@ class Flight : public std::enable_shared_from_this<Flight> {
   TimePoint lock_until_;
   Duration lock_pause_{};
   std::uint64_t fence_ = 0;
+  std::shared_ptr<LockKeeper> keeper_;  ///< While the lock is ours.
   std::uint64_t loader_ = 0;
   std::atomic<std::uint64_t> attempt_{0};
   std::shared_ptr<const EntryOptions> options_;

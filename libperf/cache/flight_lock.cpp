@@ -27,6 +27,8 @@ void Flight::Lock() {
 void Flight::OnLocked(TierLock lock) {
   if (lock.status == TierStatus::kOk) {
     fence_ = lock.fence;
+    keeper_ = std::make_shared<LockKeeper>(parts_, key_, fence_, options_->lock_ttl);
+    keeper_->Begin();
     // Whoever had it before us may have stored the value meanwhile.
     Fetch([self = shared_from_this()] { self->Load(); });
   } else if (lock.status == TierStatus::kRefused) {
@@ -52,6 +54,7 @@ void Flight::AwaitOther() {
 }
 
 void Flight::Unlock() {
+  if (const auto keeper = std::exchange(keeper_, nullptr)) keeper->End();
   const std::uint64_t fence = std::exchange(fence_, 0);
   if (fence != 0 && parts_.tier) parts_.tier->Unlock(key_, fence);
 }

@@ -128,6 +128,9 @@ class PERF_EXPORT SecondTier {
   virtual void BumpTags(std::vector<TagQuery> tags, Deadline deadline, Done<TierTags> done) = 0;
   /// One attempt, no waiting; held for at most `ttl` unless unlocked.
   virtual void TryLock(std::string key, Duration ttl, Deadline deadline, Done<TierLock> done) = 0;
+  /// The lock that `fence` holds is held for `ttl` from now on. kRefused: it does not hold it.
+  virtual void Renew(std::string key, std::uint64_t fence, Duration ttl, Deadline deadline,
+                     Done<TierStatus> done) = 0;
   /// Does nothing when `fence` is not the one that holds it. No answer: the TTL is the net.
   virtual void Unlock(std::string key, std::uint64_t fence) = 0;
 

@@ -59,6 +59,11 @@ void TimedTier::TryLock(std::string key, Duration ttl, Deadline deadline, Done<T
   tier_->TryLock(std::move(key), ttl, deadline, Timed(TierOperation::kLock, std::move(done)));
 }
 
+void TimedTier::Renew(std::string key, std::uint64_t fence, Duration ttl, Deadline deadline,
+                      Done<TierStatus> done) {
+  tier_->Renew(std::move(key), fence, ttl, deadline, Timed(TierOperation::kLock, std::move(done)));
+}
+
 void TimedTier::Unlock(std::string key, std::uint64_t fence) {
   tier_->Unlock(std::move(key), fence);
 }

@@ -47,6 +47,8 @@ class PERF_EXPORT TimedTier final : public SecondTier {
   void ReadTags(std::vector<TagQuery> tags, Deadline deadline, Done<TierTags> done) override;
   void BumpTags(std::vector<TagQuery> tags, Deadline deadline, Done<TierTags> done) override;
   void TryLock(std::string key, Duration ttl, Deadline deadline, Done<TierLock> done) override;
+  void Renew(std::string key, std::uint64_t fence, Duration ttl, Deadline deadline,
+             Done<TierStatus> done) override;
   void Unlock(std::string key, std::uint64_t fence) override;
 
   bool Reachable() const noexcept override;

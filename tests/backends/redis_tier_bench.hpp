@@ -152,6 +152,10 @@ struct Tier {
     return Wait<cache::TierLock>(
         [&](auto done) { tier.TryLock(key, ttl, Soon(), std::move(done)); });
   }
+  cache::TierStatus Renew(const std::string& key, std::uint64_t fence, Duration ttl) {
+    return Wait<cache::TierStatus>(
+        [&](auto done) { tier.Renew(key, fence, ttl, Soon(), std::move(done)); });
+  }
   /// Until its invalidations arrive.
   void Settle() {
     CHECK_MESSAGE(Eventually([this] { return tier.Coherent(); }), tier.ToJson().Dump());

@@ -222,6 +222,30 @@ TEST_CASE("redis tier: a lock has one holder, a growing fence, and an end") {
   CHECK(fourth.fence > third.fence);
 }
 
+TEST_CASE("redis tier: a lock is renewed by its holder alone") {
+  const auto url = test::RedisUrl();
+  if (!url) return;
+  Tier one(*url, Named("renewals"));
+  Tier two(*url, Named("renewals", false));
+  const auto first = one.TryLock("k", seconds(1));
+  REQUIRE(first.status == TierStatus::kOk);
+  CHECK(one.Renew("k", first.fence, seconds(1000)) == TierStatus::kOk);
+  CHECK(Admin(*url, {"PTTL", "renewals:l{:k}"}).AsInt() > 100'000);
+  CHECK(two.Renew("k", first.fence + 1, seconds(2)) == TierStatus::kRefused);
+  CHECK(two.Renew("k", first.fence / 10, seconds(2)) == TierStatus::kRefused);
+  CHECK(Admin(*url, {"PTTL", "renewals:l{:k}"}).AsInt() > 100'000);
+  CHECK(one.Renew("k", first.fence, Duration::max()) == TierStatus::kOk);
+  one.tier.Unlock("k", first.fence);
+  CHECK(
+      Eventually([&] { return one.Renew("k", first.fence, seconds(2)) == TierStatus::kRefused; }));
+  // Held by another now: still refused, and the other keeps it.
+  const auto second = two.TryLock("k");
+  REQUIRE(second.status == TierStatus::kOk);
+  CHECK(one.Renew("k", first.fence, seconds(2)) == TierStatus::kRefused);
+  CHECK(two.Renew("k", second.fence, seconds(60)) == TierStatus::kOk);
+  CHECK(one.tier.ToJson().Dump().find("\"renew\"") != std::string::npos);
+}
+
 TEST_CASE("redis tier: two tiers and eight threads take turns under one lock") {
   const auto url = test::RedisUrl();
   if (!url) return;

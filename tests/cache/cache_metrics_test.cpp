@@ -54,6 +54,9 @@ class EchoTier final : public SecondTier {
   void TryLock(std::string, Duration, Deadline, Done<TierLock> done) override {
     done({TierStatus::kRefused, 0});
   }
+  void Renew(std::string, std::uint64_t, Duration, Deadline, Done<TierStatus> done) override {
+    done(TierStatus::kOk);
+  }
   void Unlock(std::string, std::uint64_t fence) override { unlocked = fence; }
   bool Reachable() const noexcept override { return true; }
   bool Coherent() const noexcept override { return false; }

@@ -26,6 +26,16 @@ void FakeServer::LoseTag(const std::string& tag) {
   Tell(nullptr, {}, {tag});
 }
 
+bool FakeServer::Locked(const std::string& key) {
+  const std::lock_guard lock(mutex_);
+  return locks_.contains(key);
+}
+
+void FakeServer::LoseLock(const std::string& key) {
+  const std::lock_guard lock(mutex_);
+  locks_.erase(key);
+}
+
 std::uint64_t FakeServer::Generation(const std::string& tag) {
   const std::lock_guard lock(mutex_);
   return tags_[tag];
@@ -334,6 +344,22 @@ void FakeTier::TryLock(std::string key, Duration ttl, Deadline deadline, Done<Ti
         if (held.until > Clock::now()) return {TierStatus::kRefused, 0};
         held = {++server_.fences_[key], Saturated(Clock::now(), ttl)};
         return {TierStatus::kOk, held.fence};
+      },
+      std::move(done));
+}
+
+void FakeTier::Renew(std::string key, std::uint64_t fence, Duration ttl, Deadline deadline,
+                     Done<TierStatus> done) {
+  Do<TierStatus>(
+      deadline,
+      [this, key = std::move(key), fence, ttl] {
+        const std::lock_guard lock(server_.mutex_);
+        FakeServer::Held& held = server_.locks_[key];
+        const bool ours = held.fence == fence && held.until > Clock::now();
+        ++(ours ? renewed_ : renewals_refused_);
+        if (!ours) return TierStatus::kRefused;
+        held.until = Saturated(Clock::now(), ttl);
+        return TierStatus::kOk;
       },
       std::move(done));
 }

@@ -44,6 +44,8 @@ class FakeServer {
   std::optional<std::string> Raw(const std::string& key);
   void Put(const std::string& key, std::string bytes, Duration ttl);
   void LoseTag(const std::string& tag);
+  bool Locked(const std::string& key);
+  void LoseLock(const std::string& key);
   std::uint64_t Generation(const std::string& tag);
 
  private:
@@ -97,6 +99,9 @@ class FakeTier final : public SecondTier {
   /// The next Set takes place when ReleaseSets is called, whoever has given it up before.
   void HoldNextSet() { hold_set_ = true; }
   void ReleaseSets();
+  /// How often a lock was renewed, and how often that was refused.
+  int Renewed() const { return renewed_; }
+  int RenewalsRefused() const { return renewals_refused_; }
   std::uint64_t Requests() const { return requests_.load(); }
   std::uint64_t Held() const { return held_count_.load(); }
 
@@ -108,6 +113,8 @@ class FakeTier final : public SecondTier {
   void ReadTags(std::vector<TagQuery> tags, Deadline deadline, Done<TierTags> done) override;
   void BumpTags(std::vector<TagQuery> tags, Deadline deadline, Done<TierTags> done) override;
   void TryLock(std::string key, Duration ttl, Deadline deadline, Done<TierLock> done) override;
+  void Renew(std::string key, std::uint64_t fence, Duration ttl, Deadline deadline,
+             Done<TierStatus> done) override;
   void Unlock(std::string key, std::uint64_t fence) override;
   bool Reachable() const noexcept override { return !down_; }
   bool Coherent() const noexcept override { return coherent_ && !down_; }
@@ -134,6 +141,7 @@ class FakeTier final : public SecondTier {
   std::vector<std::function<void()>> held_, held_sets_;
   std::atomic<std::uint64_t> held_count_{0};
   std::atomic<bool> down_{false}, coherent_{true}, tell_own_{false}, hold_set_{false};
+  std::atomic<int> renewed_{0}, renewals_refused_{0};
   std::atomic<std::uint64_t> requests_{0};
   std::mutex listener_mutex_;
   TierListener* listener_ = nullptr;

@@ -166,6 +166,71 @@ TEST_CASE("the tier's lock: one load among processes") {
   CHECK(right == 32);
 }
 
+/// A load under a lock that ends when it is told to.
+struct HeldLoad {
+  HeldLoad(Cache& cache, const EntryOptions& options, const std::string& value)
+      : thread([this, &cache, options, value] {
+          const Loader loader = [this, &value] {
+            began.Open();
+            end.Wait();
+            return Loaded{value, {}};
+          };
+          cache.GetOrSet("k", loader, Soon(), &options);
+        }) {
+    REQUIRE(began.Wait());
+  }
+  ~HeldLoad() { end.Open(); }
+  void End() {
+    end.Open();
+    thread.join();
+  }
+  Latch began, end;
+  std::jthread thread;
+};
+
+TEST_CASE("a lock is renewed while its load takes longer than its TTL, then let go of") {
+  Pair pair;
+  EntryOptions options = pair.a->Defaults();
+  options.lock_across_processes = true;
+  options.lock_ttl = 600ms;
+  HeldLoad load(*pair.a, options, "v");
+  std::atomic<int> calls{0};
+  std::jthread other([&] {
+    const Loader second = [&] {
+      ++calls;
+      return Loaded{"second", {}};
+    };
+    CHECK(pair.b->GetOrSet("k", second, Soon(), &options).value.Bytes() == "v");
+  });
+  // Longer than its TTL.
+  CHECK(Eventually([&] { return pair.tier_a->Renewed() >= 4; }));
+  CHECK(pair.b->Stats().lock_waits > 0);
+  load.End();
+  other.join();
+  CHECK(calls == 0);
+  CHECK(pair.tier_a->RenewalsRefused() == 0);
+  // Let go of: others need not wait for the TTL.
+  CHECK(Eventually([&] { return !pair.server.Locked("k"); }));
+}
+
+TEST_CASE("a lock that was lost is not renewed again, and its load gives way to who has it now") {
+  Pair pair;
+  EntryOptions options = pair.a->Defaults();
+  options.lock_across_processes = true;
+  options.lock_ttl = 60ms;
+  HeldLoad load(*pair.a, options, "old");
+  pair.server.LoseLock("k");
+  const Answer answer = pair.b->GetOrSet("k", Gives("new"), Soon(), &options);
+  CHECK(answer.value.Bytes() == "new");
+  REQUIRE(Eventually([&] { return pair.b->Stats().repair_pending == 0; }));
+  CHECK(Eventually([&] { return pair.tier_a->RenewalsRefused() == 1; }));
+  load.End();
+  REQUIRE(Eventually([&] { return pair.a->Stats().repair_pending == 0; }));
+  CHECK(pair.tier_a->RenewalsRefused() == 1);
+  CHECK(DecodeFrame("k", *pair.server.Raw("k"), 1000)->bytes == "new");
+  CHECK(pair.a->Get("k", Soon()).value.Bytes() == "new");
+}
+
 TEST_CASE("a value loaded under a lock that ran out is not written over a newer one") {
   Pair pair;
   EntryOptions options = pair.a->Defaults();
