@@ -78,6 +78,7 @@ class CacheState final : public TierListener {
 
  private:
   void OvertakeAll(std::string_view prefix);
+  void VoidAll(std::string_view prefix);
   void Flush();
   static void Overtake(FlightTable::Stripe& stripe, const std::string& key);
   void FinishPrefix(const std::string& prefix, TierStatus status, const TierDone& done);

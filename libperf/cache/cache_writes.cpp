@@ -41,6 +41,15 @@ void CacheState::OvertakeAll(std::string_view prefix) {
   }
 }
 
+void CacheState::VoidAll(std::string_view prefix) {
+  OvertakeAll(prefix);
+  if (!parts_.outbox) return;
+  // After no flight stores what it loaded before; and then those that have begun meanwhile, which
+  // may have been given a write of before.
+  parts_.outbox->Void(prefix);
+  OvertakeAll(prefix);
+}
+
 bool CacheState::Set(const std::string& key, std::string bytes, const EntryOptions& options,
                      TierDone done) {
   CheckTags(options);
@@ -139,9 +148,8 @@ void CacheState::Clear(TierDone done) {
     parts_.tags.Raise(whole, floor);
     parts_.tags.Doubt(whole);
     parts_.outbox->QueueBump(whole, floor, Translated(std::move(done)));
-    parts_.outbox->Void("");
   }
-  OvertakeAll("");
+  VoidAll("");
   parts_.memory.Clear();
   if (parts_.outbox) {
     parts_.outbox->SendBump(whole);
@@ -158,9 +166,8 @@ void CacheState::RemovePrefix(const std::string& prefix, TierDone done) {
       parts_.prefixes.insert(prefix);
       parts_.prefix_count.store(parts_.prefixes.size(), std::memory_order_release);
     }
-    parts_.outbox->Void(prefix);
   }
-  OvertakeAll(prefix);
+  VoidAll(prefix);
   parts_.memory.RemovePrefix(prefix);
   if (!parts_.outbox) {
     if (done) done(Written::Tier::kNone);

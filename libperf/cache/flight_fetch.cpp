@@ -29,19 +29,24 @@ Duration FreshLeft(const Frame& frame, Duration remaining) noexcept {
 
 bool Flight::FromOutbox() {
   if (!parts_.outbox) return false;
-  std::optional<Frame> frame = parts_.outbox->Pending(key_, parts_.coherent.load());
-  if (!frame) return false;
+  const std::optional<Outbox::Waiting> waiting =
+      parts_.outbox->Pending(key_, parts_.coherent.load());
+  if (!waiting) return false;
+  const Frame& frame = waiting->frame;
   // The tier's value is older than ours: it is not asked, and what is loaded now replaces all.
-  if (frame->kind == Frame::Kind::kTombstone || frame->ttl <= Duration::zero()) {
+  if (frame.kind == Frame::Kind::kTombstone || frame.ttl <= Duration::zero()) {
     NothingThere();
     return true;
   }
-  Record record = RecordOf(parts_, *frame, kForever, parts_.time.Now());
-  // Its marks are the outbox's: with tags it is handed out, and memory does without.
-  if (frame->tags.size() > 1) {
+  Record record = RecordOf(parts_, frame, kForever, parts_.time.Now());
+  // With tags it is handed out, unless one of them is invalidated meanwhile: who boards after that
+  // must not get it. Their generations are the outbox's, and memory does without.
+  for (const auto& [slot, local] : waiting->slots) record.marks.push_back({slot, local, 0, {}});
+  if (!record.marks.empty()) {
     record.fresh_until = record.renew_until = record.rescue_until = TimePoint::min();
   }
-  return Promote(*frame, record);
+  if (!Promote(frame, record)) NothingThere();
+  return true;
 }
 
 void Flight::Fetch(std::function<void()> otherwise) {
@@ -210,7 +215,7 @@ void Flight::NothingThere() {
   }
   const auto options = FirstOptions();
   if (options && options->lock_across_processes && parts_.TierUp()) {
-    lock_until_ = Saturated(Clock::now(), options->lock_ttl);
+    lock_until_ = Saturated(Clock::now(), LockKeeper::LongestHold(options->lock_ttl));
     options_ = options;
     Lock();
   } else {

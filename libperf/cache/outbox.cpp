@@ -201,24 +201,26 @@ void Outbox::End(const std::string& key, std::uint64_t version, WriteEnd end, bo
   }
 }
 
-std::optional<Frame> Outbox::Pending(const std::string& key, bool coherent) const {
+std::optional<Outbox::Waiting> Outbox::Pending(const std::string& key, bool coherent) const {
   const std::lock_guard lock(mutex_);
   const auto found = items_.find(key);
   if (found == items_.end()) return std::nullopt;
   const WriteOp& op = found->second.op;
-  Frame frame;
+  Waiting waiting;
+  Frame& frame = waiting.frame;
   frame.stamp = op.frame.stamp;
   frame.kind = Frame::Kind::kTombstone;
   const bool loaded = op.condition.kind == SetCondition::Kind::kIfSame;
-  if (SlotsMoved(op) || (loaded && !coherent)) return frame;
+  if (SlotsMoved(op) || (loaded && !coherent)) return waiting;
   frame = op.frame;
+  waiting.slots = op.slots;
   if (op.keep != kForever) {
     const Duration left = Left(op, links_.time.Now());
     const Duration windows = std::max(frame.stale_while_revalidate, frame.stale_if_error);
     // Fresh for what is left of the TTL, as if the tier had told it.
     frame.ttl = std::min(frame.ttl, left > windows ? left - windows : Duration::zero());
   }
-  return frame;
+  return waiting;
 }
 
 void Outbox::Retry() {

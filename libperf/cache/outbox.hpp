@@ -73,16 +73,20 @@ class Outbox {
     Upkeep& upkeep;
     const CacheOptions& options;
   };
+  struct Waiting {
+    Frame frame;
+    std::vector<std::pair<std::uint32_t, std::uint64_t>> slots;
+  };
   explicit Outbox(const Links& links) : links_(links) {}
 
   /// Queues it in place of what waits for the same key. Neither sends nor calls anything: Send must
   /// follow, when no lock is held.
   void Put(const std::string& key, WriteOp op);
   void Send(const std::string& key);
-  /// The newest write that waits for this key, its TTL shortened to what is left; void: a
-  /// tombstone. So is what was only loaded where others' writes are not told (not `coherent`): one
-  /// of theirs may be newer.
-  std::optional<Frame> Pending(const std::string& key, bool coherent) const;
+  /// The newest write that waits for this key, its TTL shortened to what is left, and the slots
+  /// that void it; void: a tombstone. So is what was only loaded where others' writes are not told
+  /// (not `coherent`): one of theirs may be newer.
+  std::optional<Waiting> Pending(const std::string& key, bool coherent) const;
 
   /// Makes removals of all writes that wait for keys with this prefix.
   void Void(std::string_view prefix);
