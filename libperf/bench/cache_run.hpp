@@ -18,7 +18,7 @@ namespace perf::bench {
 struct CacheRunOptions {
   /// Names of policies, each in a memory tier of its own, and `mutex-lru`, a textbook LRU in 64
   /// shards with a mutex each.
-  std::vector<std::string> subjects{"adaptive", "s3fifo", "lru", "mutex-lru"};
+  std::vector<std::string> subjects{"sieve", "adaptive", "lru", "mutex-lru"};
   std::vector<std::size_t> threads{1, 2, 4, 8};
   CacheWorkloadOptions workload;
   std::uint64_t capacity = 100'000;  // entries; 0: only max_bytes

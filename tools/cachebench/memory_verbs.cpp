@@ -59,7 +59,7 @@ class RunVerb final : public Verb {
     bench::CacheWorkloadOptions& load = options_.workload;
     flags.Counts("--threads", options_.threads, "numbers of threads (default 1,2,4,8)");
     flags.Words("--policy,--subject", options_.subjects,
-                "policies, and mutex-lru (default adaptive,s3fifo,lru,mutex-lru)");
+                "policies, and mutex-lru (default sieve,adaptive,lru,mutex-lru)");
     flags.Word("--keys", keys_, "N", "keys that there are (default 1e6)");
     flags.Word("--capacity", capacity_, "N", "entries of the cache; 0: only --bytes (default 1e5)");
     flags.Word("--bytes", bytes_, "BYTES", "keys, values and overhead of the cache");
