@@ -2,13 +2,13 @@
 #include "libperf/bench/cache_run.hpp"
 
 #include <fmt/format.h>
-#include <time.h>
 
 #include <algorithm>
 #include <memory>
 #include <optional>
 #include <utility>
 
+#include "libperf/base/cpu_time.hpp"
 #include "libperf/base/error.hpp"
 #include "libperf/base/quick_clock.hpp"
 #include "libperf/bench/baseline_lru.hpp"
@@ -78,12 +78,6 @@ std::unique_ptr<CacheSubject> Make(const std::string& name, const CacheRunOption
   return std::make_unique<CacheSubjectOf<MemorySubject>>(memory);
 }
 
-double CpuSeconds() noexcept {
-  timespec now{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
-}
-
 /// What two looks at the clock take with nothing in between.
 Duration ClockCost() {
   Duration least = Duration::max();
@@ -123,7 +117,7 @@ class Point {
   bool Run(Crew& crew, Duration length, bool counted, const Context& context) {
     for (auto& worker : workers_) Forget(*worker);
     std::atomic<bool> stop{false};
-    const double cpu = CpuSeconds();
+    const Duration cpu = ProcessCpu();
     const TimePoint start = Clock::now();
     crew.Start([&](std::size_t i) { subject_->Work(workload_, stop, clock_cost_, *workers_[i]); });
     const TimePoint end = Saturated(start, length);
@@ -135,7 +129,7 @@ class Point {
     stop.store(true, std::memory_order_relaxed);
     crew.Await(Deadline::Never());
     const double seconds = ToMs(Clock::now() - start) / 1000;
-    if (counted) Count(seconds, CpuSeconds() - cpu);
+    if (counted) Count(seconds, ToMs(ProcessCpu() - cpu) / 1000);
     return !context.Stopped();
   }
 

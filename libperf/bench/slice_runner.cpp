@@ -3,20 +3,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <ctime>
 #include <limits>
+
+#include "libperf/base/cpu_time.hpp"
 
 namespace perf::bench {
 namespace {
 
 constexpr Duration kLook = std::chrono::milliseconds(10);
 constexpr Duration kEnding = std::chrono::seconds(5);
-
-double CpuSeconds(clockid_t clock) {
-  timespec time{};
-  ::clock_gettime(clock, &time);
-  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
-}
 
 }  // namespace
 
@@ -26,9 +21,9 @@ std::uint64_t SpendRounds(Duration length) {
   // The best of several: whatever disturbs makes it longer.
   double best = std::numeric_limits<double>::max();
   for (int i = 0; i < 7; ++i) {
-    const double before = CpuSeconds(CLOCK_THREAD_CPUTIME_ID);
+    const Duration before = ThreadCpu();
     Spend(kRounds);
-    best = std::min(best, CpuSeconds(CLOCK_THREAD_CPUTIME_ID) - before);
+    best = std::min(best, ToMs(ThreadCpu() - before) / 1000);
   }
   const double rounds = ToMs(length) / 1000 / std::max(best / kRounds, 1e-12);
   return std::max<std::uint64_t>(1, static_cast<std::uint64_t>(std::llround(rounds)));
@@ -75,14 +70,14 @@ bool SliceRunner::Run(Subject& subject, const Wanted& wanted, Tally* tally) {
   const TimePoint start = Clock::now();
   // Later than the watch needs to see that somebody is stuck.
   slice.deadline = Deadline::After(start, wanted.length + 3 * stuck_after_);
-  const double cpu_before = CpuSeconds(CLOCK_PROCESS_CPUTIME_ID);
+  const Duration cpu_before = ProcessCpu();
   crew_.Start([&](std::size_t i) { subject.Work(slice, *workers_[i]); });
   const std::size_t lost = Watch(subject, slice, wanted, start + wanted.length);
   slice.stop = true;
   // Whoever is stuck comes back when its acquire runs out of time.
   while (!crew_.Await(Deadline::After(Clock::now(), kEnding))) {
   }
-  const double cpu = CpuSeconds(CLOCK_PROCESS_CPUTIME_ID) - cpu_before;
+  const double cpu = ToMs(ProcessCpu() - cpu_before) / 1000;
   if (tally != nullptr) Count(*tally, cpu, ToMs(Clock::now() - start) / 1000, lost);
   return lost == 0;
 }

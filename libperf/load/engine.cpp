@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "libperf/base/cpu_time.hpp"
 #include "libperf/base/log.hpp"
 
 namespace perf::load {

@@ -14,6 +14,7 @@
 
 #include "libperf/backends/private_servers.hpp"
 #include "libperf/backends/private_topology.hpp"
+#include "libperf/base/cpu_time.hpp"
 #include "libperf/base/log.hpp"
 #include "libperf/base/url.hpp"
 #include "libperf/load/admin.hpp"

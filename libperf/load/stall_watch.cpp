@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "libperf/load/stall_watch.hpp"
 
-#include <time.h>
-
 #include <algorithm>
+
+#include "libperf/base/cpu_time.hpp"
 
 namespace perf::load {
 namespace {
@@ -12,16 +12,7 @@ constexpr Duration kBeat = std::chrono::milliseconds(10);
 // Shorter lateness is the ordinary cost of a wake-up.
 constexpr Duration kNoise = std::chrono::milliseconds(2);
 
-Duration ReadClock(clockid_t id) noexcept {
-  timespec value{};
-  ::clock_gettime(id, &value);
-  return std::chrono::seconds(value.tv_sec) + std::chrono::nanoseconds(value.tv_nsec);
-}
-
 }  // namespace
-
-Duration ThreadCpu() noexcept { return ReadClock(CLOCK_THREAD_CPUTIME_ID); }
-Duration ProcessCpu() noexcept { return ReadClock(CLOCK_PROCESS_CPUTIME_ID); }
 
 Task<void> StallWatch::Watch(TimePoint from) {
   TimePoint due = from + kBeat;

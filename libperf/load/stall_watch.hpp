@@ -27,9 +27,4 @@ class PERF_EXPORT StallWatch {
   Duration longest_{};
 };
 
-/// CPU time of the calling thread.
-PERF_EXPORT Duration ThreadCpu() noexcept;
-/// CPU time of the process, without its children.
-PERF_EXPORT Duration ProcessCpu() noexcept;
-
 }  // namespace perf::load
