@@ -68,6 +68,9 @@ load::Result Findings::FinishOver(load::Result run, bool interrupted) {
   run.bench = load::BenchResult{verb_, std::move(rows_)};
   for (load::ThresholdResult& check : checks_) run.thresholds.push_back(std::move(check));
   checks_.clear();
+  for (auto& reason : reasons_) run.invalid_reasons.push_back(std::move(reason));
+  reasons_.clear();
+  if (audio_) run.audio = audio_;
   run.verdict = interrupted           ? load::Verdict::kInterrupted
                 : !run.Valid()        ? load::Verdict::kInvalid
                 : !run.ThresholdsOk() ? load::Verdict::kFail

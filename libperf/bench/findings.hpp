@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -33,6 +34,12 @@ class PERF_EXPORT Findings {
   /// As AtMost, for what must not happen at all.
   void Never(const std::string& what, std::uint64_t observed, std::uint64_t samples = 1);
   bool Ok() const noexcept;
+  /// The figures cannot be trusted, for a reason that is not the subject's: exit code 75.
+  void Invalidate(std::string code, std::string text) {
+    reasons_.emplace_back(std::move(code), std::move(text));
+  }
+  /// The `audio` of the result.
+  void SetAudio(const load::AudioResult& audio) { audio_ = audio; }
 
   /// Replaces what a run of load::Run found as the base of the result, keeping rows and checks.
   load::Result FinishOver(load::Result run, bool interrupted);
@@ -45,6 +52,8 @@ class PERF_EXPORT Findings {
   TimePoint start_;
   std::vector<Json> rows_;
   std::vector<load::ThresholdResult> checks_;
+  std::vector<std::pair<std::string, std::string>> reasons_;
+  std::optional<load::AudioResult> audio_;
 };
 
 }  // namespace perf::bench

@@ -269,14 +269,15 @@ load::Result PoolSize(load::Scenario scenario, const SizeOptions& options, const
     if (unsteady.empty()) Judge(sweeps, findings);
   }
   findings.Never("failed requests", sweep.Failed(), sweep.Requests());
+  // What was interrupted shows too little to be judged.
+  if (!context.Stopped() && sweep.MostlyInvalid()) {
+    for (const auto& [code, text] : sweep.Reasons()) findings.Invalidate(code, text);
+  }
+  if (!context.Stopped() && !unsteady.empty()) findings.Invalidate("unsteady", unsteady);
   load::Result result = findings.Finish(context.Stopped());
   result.scenario_name = sweep.Scenario().name;
   result.scenario_hash = sweep.Scenario().hash;
   result.scenario_source = sweep.Scenario().source;
-  if (result.verdict == load::Verdict::kInterrupted) return result;
-  if (sweep.MostlyInvalid()) result.invalid_reasons = sweep.Reasons();
-  if (!unsteady.empty()) result.invalid_reasons.emplace_back("unsteady", unsteady);
-  if (!result.Valid()) result.verdict = load::Verdict::kInvalid;
   return result;
 }
 

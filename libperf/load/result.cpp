@@ -202,7 +202,7 @@ Json Result::ToJson() const {
   root["loads"] = Named(loads, [](const Section& s) { return SectionJson(s, true); });
   root["pools"] = Named(pools, PoolJson);
   root["caches"] = Named(caches, [](const CacheResult& cache) { return cache.ToJson(); });
-  root["audio"] = Json::MakeObject();
+  root["audio"] = audio ? audio->ToJson() : Json::MakeObject();
   if (bench) {
     Json found = Json::MakeObject();
     found["verb"] = bench->verb;

@@ -11,6 +11,7 @@
 #include "libperf/base/error.hpp"
 #include "libperf/base/export.hpp"
 #include "libperf/base/json.hpp"
+#include "libperf/load/audio_result.hpp"
 #include "libperf/load/cache_result.hpp"
 #include "libperf/stats/summary.hpp"
 
@@ -122,6 +123,7 @@ struct PERF_EXPORT Result {
   std::vector<Section> loads;
   std::vector<PoolResult> pools;
   std::vector<CacheResult> caches;
+  std::optional<AudioResult> audio;
   std::vector<FaultResult> faults;
   std::optional<BenchResult> bench;
   std::vector<SampleResult> samples;

@@ -118,6 +118,7 @@ std::string BenchSummary(const load::Result& result, const Style& style,
     AppendTable(out, result.bench->rows, style, width);
     out += '\n';
   }
+  if (result.flows.empty()) out += AudioLines(result, style);
   for (const std::string& path : written) out += style.Bold("written    ") + path + "\n";
   return out;
 }

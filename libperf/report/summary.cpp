@@ -200,6 +200,34 @@ std::string Grouped(std::uint64_t number) {
   return text;
 }
 
+std::string AudioLines(const load::Result& result, const Style& style) {
+  if (!result.audio) return {};
+  const load::AudioResult& audio = *result.audio;
+  std::string out = style.Bold("audio      ");
+  out +=
+      fmt::format("{} stream{}, {} frames; late p50 {}, p99 {}, max {}, {} by more than a period\n",
+                  Grouped(audio.streams), audio.streams == 1 ? "" : "s", Grouped(audio.frames),
+                  FormatMs(audio.late.p50), FormatMs(audio.late.p99), FormatMs(audio.late.max),
+                  Grouped(audio.over_period));
+  const std::uint64_t wrong =
+      audio.underruns.frames + audio.overruns.frames + audio.lost + audio.torn + audio.leaked;
+  const std::string counts =
+      fmt::format("{} frames not there, {} without room; {} lost, {} torn, {} leaked",
+                  Grouped(audio.underruns.frames), Grouped(audio.overruns.frames),
+                  Grouped(audio.lost), Grouped(audio.torn), Grouped(audio.leaked));
+  out += "           " + (wrong > 0 ? style.Bad(counts) : counts) + "\n";
+  std::string more;
+  const auto add = [&more](const std::string& text) { more += (more.empty() ? "" : ", ") + text; };
+  if (audio.bytes_per_stream && *audio.bytes_per_stream >= 0) {
+    add(FormatBytes(static_cast<std::uint64_t>(*audio.bytes_per_stream)) + " a stream");
+  }
+  if (audio.cpu_ns_per_frame) add(fmt::format("cpu {:.0f} ns a frame", *audio.cpu_ns_per_frame));
+  if (audio.hot_allocs) add(Grouped(*audio.hot_allocs) + " allocations on the hot path");
+  if (audio.starved_ms) add(fmt::format("starved for {:.0f} ms", *audio.starved_ms));
+  if (!more.empty()) out += "           " + more + "\n";
+  return out;
+}
+
 std::string VerdictLine(const load::Result& result, const Style& style) {
   std::string word(load::Name(result.verdict));
   std::string why;
@@ -241,6 +269,7 @@ std::string Summary(const load::Result& result, const Style& style,
   AppendFailures(out, result, style);
   AppendFaults(out, result, style);
   AppendCaches(out, result, style);
+  out += AudioLines(result, style);
   AppendGenerator(out, result, style);
   for (const std::string& path : written) out += style.Bold("written    ") + path + "\n";
   return out;

@@ -19,6 +19,9 @@ PERF_EXPORT std::string Summary(const load::Result& result, const Style& style,
 /// The verdict in one line: "pass: 4 thresholds hold, 6,012 requests, 0 failed".
 PERF_EXPORT std::string VerdictLine(const load::Result& result, const Style& style);
 
+/// What became of the streams of audio, a few lines; empty where there were none.
+PERF_EXPORT std::string AudioLines(const load::Result& result, const Style& style);
+
 /// Milliseconds with three significant digits and a unit: "0.42 ms", "1.25 s".
 PERF_EXPORT std::string FormatMs(double ms);
 /// With thousands separators: "12,345".

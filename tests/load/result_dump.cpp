@@ -35,8 +35,11 @@ Result Everything() {
   result.environment["host"] = "here";
   result.environment["cores"] = 2;
   result.verdict = Verdict::kInvalid;
-  result.invalid_reasons = {
-      {"rate_missed", "why"}, {"lag", "why"}, {"cpu", "why"}, {"stalled", "why"}};
+  result.invalid_reasons = {{"rate_missed", "why"},
+                            {"lag", "why"},
+                            {"cpu", "why"},
+                            {"stalled", "why"},
+                            {"starved", "why"}};
   ThresholdResult threshold;
   threshold.expr = "latency: p(99) < 250ms";
   threshold.unit = "ms";
@@ -65,6 +68,15 @@ Result Everything() {
   cache.redis.clear();
   cache.seen = {};
   result.caches.push_back(cache);
+  AudioResult audio;
+  audio.streams = 1000;
+  audio.frames = 50'000;
+  audio.late = Times();
+  audio.hot_allocs = 0;
+  audio.bytes_per_stream = 9984.5;
+  audio.rss_returned_ratio = 0.85;
+  audio.capacity_streams = 40'000;
+  result.audio = audio;
   Json row;
   row["impl"] = "perfkit";
   result.bench = BenchResult{"micro", {row}};

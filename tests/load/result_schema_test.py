@@ -31,7 +31,7 @@ def objects(value, path=()):
     """Every object whose members the schema names one by one, with its path."""
     if isinstance(value, dict):
         if not path or path[-1] not in ("flows", "loads", "steps", "pools", "environment",
-                                        "histograms", "caches", "audio") and "rows" not in path:
+                                        "histograms", "caches") and "rows" not in path:
             yield path
         for key, member in value.items():
             yield from objects(member, path + (key,))
@@ -53,7 +53,7 @@ for path in objects(results[1]):
     at(changed, path)["surprise"] = 1
     check(not validator.is_valid(changed), f"{path}: an unknown member is refused")
     for key in at(results[1], path):
-        if key in ("first_byte", "duration", "bench"):
+        if key in ("first_byte", "duration", "bench", "capacity"):
             continue  # only where there is any
         changed = copy.deepcopy(results[1])
         del at(changed, path)[key]

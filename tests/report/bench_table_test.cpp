@@ -4,6 +4,7 @@
 #include <string>
 
 #include "libperf/report/bench_table.hpp"
+#include "libperf/report/summary.hpp"
 
 using namespace perf;
 using namespace perf::report;
@@ -52,6 +53,30 @@ TEST_CASE("bench table: columns that do not fit are left out, but for words") {
   CHECK(text.find("impl") != std::string::npos);
   CHECK(text.find("ratio") == std::string::npos);
   CHECK(text.find("why it is so") != std::string::npos);
+}
+
+TEST_CASE("bench table: what became of streams of audio") {
+  load::Result result = Found();
+  CHECK(BenchSummary(result, kPlain, {}).find("audio") == std::string::npos);
+  load::AudioResult& audio = result.audio.emplace();
+  audio.streams = 1;
+  audio.frames = 50'000;
+  audio.late.p99 = 0.25;
+  audio.late.max = 31;
+  audio.over_period = 2;
+  audio.underruns = {1, 3};
+  CHECK(AudioLines(result, kPlain) ==
+        "audio      1 stream, 50,000 frames; late p50 0 ms, p99 250 µs, max 31.0 ms, 2 by more "
+        "than a "
+        "period\n           3 frames not there, 0 without room; 0 lost, 0 torn, 0 leaked\n");
+  audio.hot_allocs = 0;
+  audio.bytes_per_stream = 9984;
+  audio.cpu_ns_per_frame = 612.4;
+  audio.starved_ms = 12;
+  const std::string text = BenchSummary(result, kPlain, {});
+  CHECK(text.find(
+            "\n           9.75 KiB a stream, cpu 612 ns a frame, 0 allocations on the hot path, "
+            "starved for 12 ms\n") != std::string::npos);
 }
 
 TEST_CASE("bench table: the verdict counts checks and rows") {

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "libperf/load/audio_result.hpp"
+
+namespace perf::load {
+namespace {
+
+Json XrunsJson(const AudioXruns& xruns) {
+  return Json(Json::Object{{"events", xruns.events}, {"frames", xruns.frames}});
+}
+
+template <typename T>
+Json OrNull(const std::optional<T>& value) {
+  return value ? Json(*value) : Json();
+}
+
+}  // namespace
+
+Json AudioResult::ToJson() const {
+  Json lateness = stats::ToJson(late);
+  lateness["over_period"] = over_period;
+  Json json(Json::Object{{"streams", streams},
+                         {"frames", frames},
+                         {"underruns", XrunsJson(underruns)},
+                         {"overruns", XrunsJson(overruns)},
+                         {"late", std::move(lateness)},
+                         {"lost", lost},
+                         {"torn", torn},
+                         {"leaked", leaked},
+                         {"repeated", repeated},
+                         {"hot_allocs", OrNull(hot_allocs)},
+                         {"bytes_per_stream", OrNull(bytes_per_stream)},
+                         {"starved_ms", OrNull(starved_ms)},
+                         {"cpu_ns_per_frame", OrNull(cpu_ns_per_frame)},
+                         {"rss_returned_ratio", OrNull(rss_returned_ratio)}});
+  if (capacity_streams) json["capacity"] = Json(Json::Object{{"streams", *capacity_streams}});
+  return json;
+}
+
+}  // namespace perf::load
