@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""check_headers.py ROOT BUILD COMPILER...: compiles every header of ROOT alone, and twice in one unit.
+"""check_headers.py ROOT BUILD COMPILER...: every header of ROOT compiles alone, and twice in one unit.
 
-A header that lives off what others include first breaks here. Flags come from BUILD's
+A header that lives off what others include first breaks here. One whose source BUILD compiles is
+compiled alone there already: tests/layers holds that a source includes its own header first, and that
+each header has its #pragma once. The others are compiled here; flags come from BUILD's
 compile_commands.json. A header that passed is not compiled again until its text, or one that it
 includes from the project, or the compiler, the flags or the installed packages change.
 """
@@ -16,6 +18,7 @@ import subprocess
 import sys
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
+INCLUDE_ANY = re.compile(r'^\s*#\s*include\s*[<"]([^">]+)[">]', re.MULTILINE)
 PACKAGES = "/var/lib/dpkg/status"
 
 
@@ -28,20 +31,40 @@ def find_headers(root):
                     yield os.path.relpath(os.path.join(folder, name), root)
 
 
-def flags_of(build):
+def commands_of(build):
+    with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as file:
+        return json.load(file)
+
+
+def first_include(path):
+    with open(path, encoding="utf-8") as file:
+        found = INCLUDE_ANY.search(file.read())
+    return found.group(1) if found else None
+
+
+def compiled_with_source(root, commands):
+    """The headers that the build compiles alone: as the first include of the source of their stem."""
+    for entry in commands:
+        source = os.path.normpath(os.path.join(entry["directory"], entry["file"]))
+        header = os.path.splitext(source)[0] + ".hpp"
+        if "-include" not in entry["command"] and os.path.exists(header) and os.path.exists(source):
+            if first_include(source) in (os.path.relpath(header, root), os.path.basename(header)):
+                yield os.path.relpath(header, root)
+
+
+def flags_of(commands):
     """The union of what the library's units are compiled with, as far as a header can see it."""
     flags = []
-    with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as file:
-        for entry in json.load(file):
-            words = shlex.split(entry["command"])
-            for word, following in zip(words, words[1:] + [""]):
-                found = []
-                if word.startswith(("-I", "-D", "-std=")) or word == "-pthread":
-                    found = [word]
-                elif word.startswith("-isystem"):
-                    found = [word] if word != "-isystem" else [word, following]
-                if found and found not in flags and "doctest" not in found[-1]:
-                    flags.append(found)
+    for entry in commands:
+        words = shlex.split(entry["command"])
+        for word, following in zip(words, words[1:] + [""]):
+            found = []
+            if word.startswith(("-I", "-D", "-std=")) or word == "-pthread":
+                found = [word]
+            elif word.startswith("-isystem"):
+                found = [word] if word != "-isystem" else [word, following]
+            if found and found not in flags and "doctest" not in found[-1]:
+                flags.append(found)
     return [word for found in flags for word in found]
 
 
@@ -81,7 +104,8 @@ def main():
     root, build, compiler = os.path.abspath(sys.argv[1]), sys.argv[2], sys.argv[3:]
     if "ccache" in os.path.basename(compiler[0]):
         compiler = compiler[1:]  # it cannot cache a syntax check
-    command = compiler + flags_of(build) + ["-I", root, "-Wall", "-Wextra", "-Werror", "-Wno-tsan",
+    commands = commands_of(build)
+    command = compiler + flags_of(commands) + ["-I", root, "-Wall", "-Wextra", "-Werror", "-Wno-tsan",
                                             "-fsyntax-only", "-x", "c++", "-"]
     version = subprocess.run(compiler + ["--version"], capture_output=True, check=True).stdout
     installed = os.stat(PACKAGES).st_mtime if os.path.exists(PACKAGES) else 0
@@ -89,7 +113,8 @@ def main():
 
     cache_path = os.path.join(build, "headers.passed")
     cache = read_cache(cache_path)
-    keys = {path: key_of(root, path, surroundings) for path in find_headers(root)}
+    built = set(compiled_with_source(root, commands))
+    keys = {path: key_of(root, path, surroundings) for path in find_headers(root) if path not in built}
     todo = [path for path, key in keys.items() if key not in cache]
     failed = set()
     with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as workers:
@@ -100,8 +125,8 @@ def main():
     with open(cache_path + ".new", "w", encoding="utf-8") as file:
         file.write("\n".join(key for path, key in keys.items() if path not in failed) + "\n")
     os.replace(cache_path + ".new", cache_path)
-    print(f"{len(keys)} headers, {len(todo)} compiled, {len(failed)} failed")
-    return 1 if failed or not keys else 0
+    print(f"{len(built)} headers compiled with their source, {len(keys)} alone ({len(todo)} now), {len(failed)} failed")
+    return 1 if failed or not keys or not built else 0
 
 
 if __name__ == "__main__":
