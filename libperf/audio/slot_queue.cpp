@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <new>
+#include <thread>
 
 #include "libperf/base/heavy_barrier.hpp"
 
@@ -44,13 +46,16 @@ SlotQueue::SlotQueue(SlotPool& pool, const Shape& shape) noexcept
                       (HeavyBarrier::Works() ? 0 : kFullBarriers)),
       last_overrun_(Low(shape.start) - 2),
       tail_(shape.start),
-      head_seen_(shape.start),
       reader_pool_(&pool),
       reader_bytes_(shape.packet_bytes),
       reader_mask_(writer_mask_),
       reader_control_(writer_control_.load()),
       last_underrun_(Low(shape.start) - 1),
-      quiet_(Low(shape.start)) {}
+      quiet_(Low(shape.start)) {
+  for (std::uint64_t at = shape.start; at != shape.start + reader_mask_ + 1; ++at) {
+    new (&EntryOf(at, reader_mask_)) Entry(LapOf(at, reader_mask_) ^ kLapBit);
+  }
+}
 
 SlotQueue::~SlotQueue() {
   const std::uint64_t head = head_.load(std::memory_order_acquire);
@@ -98,40 +103,62 @@ void SlotQueue::RunDry(std::uint64_t tail, std::uint32_t control) noexcept {
 }
 
 std::span<const std::byte> SlotQueue::Claim() noexcept {
-  std::uint64_t tail = tail_.load(std::memory_order_relaxed);
+  // Who flushes takes the consumer's part: it sees this, or this sees it, by Dekker's scheme.
+  if ((reader_control_.load(std::memory_order_relaxed) & kFullBarriers) != 0) {
+    held_.store(kClaiming);
+  } else {
+    held_.store(kClaiming, std::memory_order_release);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+  }
+  std::uint32_t slot = SlotPool::kNone;
+  std::uint64_t tail = tail_.load(std::memory_order_acquire);
   while (true) {
-    // A Flush, or the producer, may have moved the tail past what was seen of the head.
-    if (static_cast<std::int64_t>(head_seen_ - tail) <= 0) {
-      head_seen_ = head_.load(std::memory_order_acquire);
-    }
-    // After the head: a packet's epoch is never newer than what is read here.
-    const std::uint32_t control = reader_control_.load(std::memory_order_acquire);
-    if ((control & (kClosed | kPaused)) != 0) return {};
-    if (head_seen_ == tail) {
+    const std::uint32_t entry = EntryOf(tail, reader_mask_).load(std::memory_order_acquire);
+    // After the entry: a packet's epoch is never newer than what is read here.
+    const std::uint32_t control = reader_control_.load();
+    if ((control & (kClosed | kPaused | kFlushing)) != 0) break;
+    if ((entry & kLapBit) != LapOf(tail, reader_mask_)) {
+      const std::uint64_t before = std::exchange(tail, tail_.load(std::memory_order_acquire));
+      if (before != tail) continue;  // the producer dropped some
       RunDry(tail, control);
-      return {};
+      break;
     }
-    const std::uint32_t entry = EntryOf(tail, reader_mask_).load(std::memory_order_relaxed);
-    if (!tail_.compare_exchange_strong(tail, tail + 1)) continue;
-    const std::uint32_t slot = SlotOf(entry);
+    if ((control & kDropOldest) == 0) {
+      tail_.store(tail + 1, std::memory_order_release);
+    } else if (!tail_.compare_exchange_strong(tail, tail + 1)) {
+      continue;
+    }
     if (TagOf(entry) == TagOfEpoch(control >> kEpochShift)) {
-      held_.store(slot, std::memory_order_relaxed);
-      return {reader_pool_->At(slot), reader_bytes_};
+      slot = SlotOf(entry);
+      break;
     }
     // Its writer began it before a Flush and committed it while that ran.
-    reader_pool_->Give(slot);
+    reader_pool_->Give(SlotOf(entry));
     flushed_.fetch_add(1, std::memory_order_relaxed);
     std::uint32_t quiet = Low(tail);
     quiet_.compare_exchange_strong(quiet, quiet + 1, std::memory_order_relaxed);
     ++tail;
   }
+  held_.store(slot, std::memory_order_release);
+  if (slot == SlotPool::kNone) return {};
+  return {reader_pool_->At(slot), reader_bytes_};
 }
 
 void SlotQueue::Flush() noexcept {
+  while ((reader_control_.fetch_or(kFlushing) & kFlushing) != 0) std::this_thread::yield();
   constexpr std::uint32_t kNext = 1U << kEpochShift;
   // The reader's first: of two epochs it then expects the newer one, and drops the rest.
-  const std::uint32_t tag = TagOfEpoch((reader_control_.fetch_add(kNext) + kNext) >> kEpochShift);
+  const std::uint32_t control = reader_control_.fetch_add(kNext) + kNext;
   writer_control_.fetch_add(kNext);
+  if ((control & kFullBarriers) == 0) HeavyBarrier::Pass();
+  // The consumer claims in a few instructions, unless its thread lost its processor there; then
+  // what waits is left to it, and goes by its epoch.
+  for (int i = 0; i < 1000 && held_.load() == kClaiming; ++i) std::this_thread::yield();
+  if (held_.load() != kClaiming) DropWaiting(TagOfEpoch(control >> kEpochShift));
+  Set(reader_control_, kFlushing, false);
+}
+
+void SlotQueue::DropWaiting(std::uint32_t tag) noexcept {
   std::array<std::uint32_t, 64> entries;
   std::uint64_t tail = tail_.load(std::memory_order_acquire);
   while (true) {

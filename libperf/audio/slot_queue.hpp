@@ -70,7 +70,8 @@ class PERF_EXPORT SlotQueue {
     }
     const std::uint64_t head = head_.load(std::memory_order_relaxed);
     EntryOf(head, writer_mask_)
-        .store(slot | writing_epoch_ << kSlotBits, std::memory_order_relaxed);
+        .store(slot | LapOf(head, writer_mask_) | writing_epoch_ << kTagShift,
+               std::memory_order_release);
     return Publish(head_, head + 1, writer_control_);
   }
 
@@ -123,22 +124,30 @@ class PERF_EXPORT SlotQueue {
   Xruns Underruns() const noexcept;
 
  private:
-  using Entry = std::atomic<std::uint32_t>;  // slot, and the low bits of its epoch
+  // Its slot, one bit that changes with each lap around the ring (by which the consumer sees a new
+  // one without a look at the head), and the low bits of its epoch.
+  using Entry = std::atomic<std::uint32_t>;
   using Control32 = std::atomic<std::uint32_t>;
-  static constexpr std::uint32_t kSlotBits = 26;
+  static constexpr std::uint32_t kLapBit = SlotPool::kMostSlots, kTagShift = 26;
+  static constexpr std::uint32_t kClaiming = SlotPool::kNone - 1;  // of held_
   static constexpr std::uint32_t kClosed = 1, kPaused = 2, kDraining = 4, kAwaited = 8;
-  static constexpr std::uint32_t kDropOldest = 16, kFullBarriers = 32;
+  static constexpr std::uint32_t kDropOldest = 16, kFullBarriers = 32, kFlushing = 64;
   static constexpr std::uint32_t kEpochShift = 8;
 
   static constexpr std::uint32_t SlotOf(std::uint32_t entry) noexcept {
-    return entry & ((1U << kSlotBits) - 1);
+    return entry & (kLapBit - 1);
   }
-  static constexpr std::uint32_t TagOf(std::uint32_t entry) noexcept { return entry >> kSlotBits; }
+  static constexpr std::uint32_t TagOf(std::uint32_t entry) noexcept { return entry >> kTagShift; }
   static constexpr std::uint32_t TagOfEpoch(std::uint32_t epoch) noexcept {
-    return TagOf(epoch << kSlotBits);
+    return TagOf(epoch << kTagShift);
+  }
+  static constexpr std::uint32_t LapOf(std::uint64_t position, std::uint32_t mask) noexcept {
+    return (position & (std::uint64_t{mask} + 1)) != 0 ? 0 : kLapBit;
   }
 
   std::span<const std::byte> Claim() noexcept;
+  /// Up to the first packet of that epoch.
+  void DropWaiting(std::uint32_t tag) noexcept;
   bool MakeRoom(std::uint64_t head, std::uint32_t control) noexcept;
   std::byte* Draw(std::uint64_t head, std::uint32_t control) noexcept {
     writing_ = pool_->Take();
@@ -183,7 +192,6 @@ class PERF_EXPORT SlotQueue {
   std::uint32_t last_overrun_;  // the head's low bits then
   // The consumer's line; others move its tail on and write its control.
   alignas(64) std::atomic<std::uint64_t> tail_;
-  std::uint64_t head_seen_;
   SlotPool* const reader_pool_;
   const std::uint32_t reader_bytes_;
   const std::uint32_t reader_mask_;

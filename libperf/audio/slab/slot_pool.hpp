@@ -22,7 +22,7 @@ class PERF_EXPORT SlotPool {
  public:
   static constexpr std::uint32_t kNone = ~std::uint32_t{0};
   /// Room in a queue's entry for a number.
-  static constexpr std::uint32_t kMostSlots = std::uint32_t{1} << 26;
+  static constexpr std::uint32_t kMostSlots = std::uint32_t{1} << 25;
   /// Slots that may lie in magazines, beyond those in use.
   static constexpr std::uint32_t kMagazineSlots = 62;
   static constexpr std::uint32_t kSpare = kMagazineSlots * ThreadNumber::kThreads;
