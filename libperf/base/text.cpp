@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "libperf/base/text.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <system_error>
 
 #include "libperf/base/error.hpp"
+#include "libperf/base/file.hpp"
 
 namespace perf {
 namespace {
@@ -81,30 +77,6 @@ void AppendVisible(std::string& out, std::string_view piece) {
   } else {
     out += fmt::format("\\x{:02x}", first);
   }
-}
-
-class OwnedFile {
- public:
-  explicit OwnedFile(int number) noexcept : number_(number) {}
-  ~OwnedFile() {
-    if (number_ >= 0) ::close(number_);
-  }
-  OwnedFile(const OwnedFile&) = delete;
-  OwnedFile& operator=(const OwnedFile&) = delete;
-  int Number() const noexcept { return number_; }
-
- private:
-  int number_;
-};
-
-/// What the user's shell has opened for us: standard input, or the pipe of `<(command)`.
-bool IsOwnInput(std::string_view path) noexcept {
-  return path == "/dev/stdin" || path.starts_with("/dev/fd/") || path.starts_with("/proc/self/fd/");
-}
-
-[[noreturn]] void FailToRead(const std::string& path, int code) {
-  throw ConfigError(
-      fmt::format("{}: cannot be read: {}", path, std::generic_category().message(code)));
 }
 
 }  // namespace
@@ -179,30 +151,16 @@ std::string Excerpt(std::string_view text, std::size_t bytes) {
 }
 
 std::string ReadFile(const std::string& path, std::size_t limit) {
-  // To open a pipe would wait for its writer, for ever if need be.
-  const OwnedFile file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (file.Number() < 0) FailToRead(path, errno);
-  struct stat status{};
-  if (::fstat(file.Number(), &status) != 0) FailToRead(path, errno);
-  if (S_ISDIR(status.st_mode)) FailToRead(path, EISDIR);
-  if (!S_ISREG(status.st_mode)) {
-    if (!IsOwnInput(path)) {
-      throw ConfigError(fmt::format("{}: cannot be read: not a regular file", path));
-    }
-    ::fcntl(file.Number(), F_SETFL, 0);
-  }
+  InputFile file(path == "-" ? "./-" : path);
   std::string content;
   std::array<char, 16384> chunk;
-  for (;;) {
-    const ssize_t got = ::read(file.Number(), chunk.data(), chunk.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) FailToRead(path, errno);
-    if (got == 0) return content;
-    if (static_cast<std::size_t>(got) > limit - content.size()) {
+  while (const std::size_t got = file.Read(std::as_writable_bytes(std::span(chunk)))) {
+    if (got > limit - content.size()) {
       throw ConfigError(fmt::format("{}: larger than {} bytes", path, limit));
     }
-    content.append(chunk.data(), static_cast<std::size_t>(got));
+    content.append(chunk.data(), got);
   }
+  return content;
 }
 
 }  // namespace perf
