@@ -36,7 +36,10 @@ class PERF_EXPORT ColdCodec {
 
   ColdKind Kind() const noexcept { return kind_; }
   const AudioFormat& Format() const noexcept { return format_; }
-  bool Lossless() const noexcept { return kind_ == ColdKind::kNone || kind_ == ColdKind::kFlac; }
+  bool Lossless() const noexcept {
+    return kind_ == ColdKind::kNone || kind_ == ColdKind::kFlac ||
+           (kind_ == ColdKind::kG711 && BytesPerSample(format_.Type()) == 1);
+  }
   /// How much is best packed at a time, in frames: half a second. Any other length will do, but
   /// what a block costs beside its audio (FLAC about 90 bytes, Opus 60) is then a larger share.
   std::uint64_t BlockFrames() const noexcept { return format_.Rate() / 2; }
