@@ -103,11 +103,11 @@ class PERF_EXPORT SlotQueue {
   void Await(Side side) noexcept;
   void StopAwaiting(Side side) noexcept;
 
-  bool Closed() const noexcept { return (Control(Side::kReader) & kClosed) != 0; }
-  bool Paused() const noexcept { return (Control(Side::kReader) & kPaused) != 0; }
-  bool Draining() const noexcept { return (Control(Side::kReader) & kDraining) != 0; }
-  std::uint32_t Epoch() const noexcept { return Control(Side::kReader) >> kEpochShift; }
-  bool DropsOldest() const noexcept { return (Control(Side::kReader) & kDropOldest) != 0; }
+  bool Closed() const noexcept { return Has(kClosed); }
+  bool Paused() const noexcept { return Has(kPaused); }
+  bool Draining() const noexcept { return Has(kDraining); }
+  std::uint32_t Epoch() const noexcept { return reader_control_.load() >> kEpochShift; }
+  bool DropsOldest() const noexcept { return Has(kDropOldest); }
   const SlotPool& Pool() const noexcept { return *pool_; }
   std::uint32_t PacketBytes() const noexcept { return packet_bytes_; }
   std::uint32_t Depth() const noexcept { return depth_; }
@@ -128,11 +128,12 @@ class PERF_EXPORT SlotQueue {
   // one without a look at the head), and the low bits of its epoch.
   using Entry = std::atomic<std::uint32_t>;
   using Control32 = std::atomic<std::uint32_t>;
-  static constexpr std::uint32_t kLapBit = SlotPool::kMostSlots, kTagShift = 26;
-  static constexpr std::uint32_t kClaiming = SlotPool::kNone - 1;  // of held_
-  static constexpr std::uint32_t kClosed = 1, kPaused = 2, kDraining = 4, kAwaited = 8;
-  static constexpr std::uint32_t kDropOldest = 16, kFullBarriers = 32, kFlushing = 64;
-  static constexpr std::uint32_t kEpochShift = 8;
+  static constexpr std::uint32_t kLapBit = SlotPool::kMostSlots, kTagShift = 26,
+                                 kClaiming = SlotPool::kNone - 1;  // of held_
+  // Of the controls, whose upper 24 bits are the epoch.
+  static constexpr std::uint32_t kClosed = 1, kPaused = 2, kDraining = 4, kAwaited = 8,
+                                 kDropOldest = 16, kFullBarriers = 32, kFlushing = 64,
+                                 kEpochShift = 8;
 
   static constexpr std::uint32_t SlotOf(std::uint32_t entry) noexcept {
     return entry & (kLapBit - 1);
@@ -160,9 +161,7 @@ class PERF_EXPORT SlotQueue {
   Entry& EntryOf(std::uint64_t position, std::uint32_t mask) const noexcept {
     return reinterpret_cast<Entry*>(const_cast<SlotQueue*>(this) + 1)[position & mask];
   }
-  std::uint32_t Control(Side side) const noexcept {
-    return (side == Side::kReader ? reader_control_ : writer_control_).load();
-  }
+  bool Has(std::uint32_t flag) const noexcept { return (reader_control_.load() & flag) != 0; }
   static void Set(Control32& control, std::uint32_t flag, bool on) noexcept;
   /// Stores what the other side waits for, and looks whether it does: by Dekker's scheme, where
   /// Await has the expensive barrier.
