@@ -22,11 +22,6 @@ bool IsG711(SampleType type) noexcept {
   return type == SampleType::kUlaw || type == SampleType::kAlaw;
 }
 
-bool FlacHolds(const AudioFormat& format) noexcept {
-  return (format.Type() == SampleType::kS16 || format.Type() == SampleType::kS24) &&
-         format.Channels() <= 8;
-}
-
 std::vector<std::byte> EncodeG711(const AudioFormat& format, std::span<const std::byte> pcm) {
   std::vector<std::byte> block(pcm.size() / BytesPerSample(format.Type()));
   ConvertSamples(format.Type(), pcm, IsG711(format.Type()) ? format.Type() : SampleType::kUlaw,
@@ -77,11 +72,11 @@ ColdKind ColdKindByName(std::string_view name) {
 }
 
 ColdCodec::ColdCodec(ColdKind kind, const AudioFormat& format) : kind_(kind), format_(format) {
-  if (kind == ColdKind::kFlac && !FlacHolds(format)) {
+  if (kind == ColdKind::kFlac && !Holds(SoundContainer::kFlac, format)) {
     throw ConfigError(
         fmt::format("FLAC keeps s16 and s24 of up to 8 channels, not {}", format.ToString()));
   }
-  if (kind == ColdKind::kOpus && !OpusHolds(format)) {
+  if (kind == ColdKind::kOpus && (format.Channels() > 2 || !Holds(SoundContainer::kOpus, format))) {
     throw ConfigError(fmt::format("Opus keeps 8, 12, 16, 24 and 48 kHz of up to 2 channels, not {}",
                                   format.ToString()));
   }

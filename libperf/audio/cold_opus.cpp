@@ -97,12 +97,6 @@ bool Take(std::span<const std::byte>& block, std::size_t& value, std::size_t byt
 
 }  // namespace
 
-bool OpusHolds(const AudioFormat& format) noexcept {
-  constexpr std::array<std::uint32_t, 5> kRates{8000, 12'000, 16'000, 24'000, 48'000};
-  return format.Channels() <= 2 &&
-         std::find(kRates.begin(), kRates.end(), format.Rate()) != kRates.end();
-}
-
 std::vector<std::byte> EncodeOpus(const AudioFormat& format, std::span<const std::byte> pcm) {
   const std::size_t frames = pcm.size() / format.BytesPerFrame();
   std::vector<std::byte> block;

@@ -148,6 +148,14 @@ int FormatOf(SoundContainer container, SampleType type) noexcept {
   }
 }
 
+SF_INFO FactsOf(SoundContainer container, const AudioFormat& format) noexcept {
+  SF_INFO facts{};
+  facts.samplerate = static_cast<int>(format.Rate());
+  facts.channels = static_cast<int>(format.Channels());
+  facts.format = FormatOf(container, format.Type());
+  return facts;
+}
+
 /// In which type libsndfile takes and gives the samples of a type: s16, s32 or f32, or for G.711
 /// the codes as they lie in the file.
 SampleType SpokenType(SoundContainer container, SampleType type) noexcept {
@@ -269,11 +277,8 @@ class LibraryWriter final : public SoundWriter {
         spoken_(SpokenType(container, format.Type())),
         wav_(container == SoundContainer::kWav),
         chunk_(kChunkBytes) {
-    SF_INFO facts{};
-    facts.samplerate = static_cast<int>(format.Rate());
-    facts.channels = static_cast<int>(format.Channels());
-    facts.format = FormatOf(container, format.Type());
-    if (sf_format_check(&facts) == 0) {
+    SF_INFO facts = FactsOf(container, format);
+    if (!Holds(container, format)) {
       throw ConfigError(
           fmt::format("{}: {} cannot hold {}", name, audio::Name(container), format.ToString()));
     }
@@ -351,6 +356,17 @@ class FileWriter final : public SoundWriter {
 
 std::string_view Name(SoundContainer container) noexcept {
   return kNames[static_cast<std::size_t>(container)];
+}
+
+bool Holds(SoundContainer container, const AudioFormat& format) noexcept {
+  if (container == SoundContainer::kRaw) return true;
+  constexpr std::array<std::uint32_t, 5> kOpusRates{8000, 12'000, 16'000, 24'000, 48'000};
+  if (container == SoundContainer::kOpus &&
+      std::find(kOpusRates.begin(), kOpusRates.end(), format.Rate()) == kOpusRates.end()) {
+    return false;
+  }
+  const SF_INFO facts = FactsOf(container, format);
+  return sf_format_check(&facts) != 0;
 }
 
 std::unique_ptr<SoundReader> OpenSound(const std::string& path,

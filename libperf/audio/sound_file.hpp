@@ -70,8 +70,11 @@ class PERF_EXPORT SoundWriter {
   virtual void Close() = 0;
 };
 
-/// Throws: ConfigError for a format that the container cannot hold (FLAC: s16 and s24 of up to 8
-/// channels; Opus: 8, 12, 16, 24 and 48 kHz; Vorbis and Opus take any sample type), OutputError.
+/// FLAC holds s16 and s24 of up to 8 channels; Vorbis and Opus any sample type, which they turn
+/// into floats; Opus 8, 12, 16, 24 and 48 kHz only.
+PERF_EXPORT bool Holds(SoundContainer container, const AudioFormat& format) noexcept;
+
+/// Throws: ConfigError for a format that the container does not hold, OutputError.
 PERF_EXPORT std::unique_ptr<SoundWriter> CreateSound(const std::string& path,
                                                      SoundContainer container,
                                                      const AudioFormat& format);

@@ -94,6 +94,10 @@ BenchOptions ParseBenchOptions(const BenchProgram& program, int argc, char** arg
     if (!command->parsed()) continue;
     options.verb = verb->Name();
     options.run = verb->Bind(seed);
+    options.stdout_taken = verb->TakesStdout();
+    if (options.stdout_taken && options.json) {
+      throw UsageError("--json needs standard output for itself");
+    }
     options.advice = [verb = verb](const load::Result& result) { return verb->Advice(result); };
   }
   return options;

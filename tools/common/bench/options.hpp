@@ -30,6 +30,7 @@ struct BenchOptions {
   std::uint64_t seed = 1;
   bool json = false;
   bool quiet = false;
+  bool stdout_taken = false;  // by what the verb makes
   /// Runs the verb with its flags. Throws: perf::Error, which main turns into an exit code.
   std::function<load::Result(const bench::Context&)> run;
   /// What else is to be printed behind the result; may be empty.

@@ -21,17 +21,17 @@ namespace {
 
 void Print(const load::Result& result, const BenchOptions& options, const std::string& json,
            const std::vector<std::string>& written) {
-  const int fd = options.json ? STDERR_FILENO : STDOUT_FILENO;
+  const int fd = options.json || options.stdout_taken ? STDERR_FILENO : STDOUT_FILENO;
   const report::Style style(options.color, fd);
   std::string text = options.quiet ? report::BenchVerdictLine(result, style) + "\n"
                                    : report::BenchSummary(result, style, written);
   if (options.advice) text += options.advice(result);
-  if (!options.json) {
+  if (fd == STDOUT_FILENO) {
     report::WriteStdout(text);
-    return;
+  } else if (!options.quiet) {
+    report::WriteStderr(text);
   }
-  if (!options.quiet) report::WriteStderr(text);
-  report::WriteStdout(json);
+  if (options.json) report::WriteStdout(json);
 }
 
 int RunVerb(const char* name, const BenchOptions& options) {

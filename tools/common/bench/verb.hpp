@@ -45,6 +45,8 @@ class Verb {
   virtual void Declare(Flags& flags) = 0;
   /// After parsing. Throws: UsageError, ConfigError.
   virtual Run Bind(std::optional<std::uint64_t> seed) = 0;
+  /// After parsing: what it makes goes to standard output itself, so that nothing else may.
+  virtual bool TakesStdout() const { return false; }
   /// What else is printed behind the result.
   virtual std::string Advice(const load::Result&) const { return {}; }
 
