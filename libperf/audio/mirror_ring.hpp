@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <span>
 
-#include "libperf/audio/slot_queue.hpp"
+#include "libperf/audio/xruns.hpp"
 #include "libperf/base/export.hpp"
 
 namespace perf::audio {

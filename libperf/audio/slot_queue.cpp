@@ -185,6 +185,11 @@ void SlotQueue::Close() noexcept {
   Flush();
 }
 
+void SlotQueue::SetDraining(bool draining) noexcept {
+  Set(writer_control_, kDraining, draining);
+  Set(reader_control_, kDraining, draining);
+}
+
 void SlotQueue::Prefetch() const noexcept {
   const std::uint64_t tail = tail_.load(std::memory_order_relaxed);
   const std::byte* const packet =

@@ -8,18 +8,10 @@
 #include <utility>
 
 #include "libperf/audio/slab/slot_pool.hpp"
+#include "libperf/audio/xruns.hpp"
 #include "libperf/base/export.hpp"
 
 namespace perf::audio {
-
-/// What goes when a packet comes and there is no room: always whole packets.
-enum class Overflow : std::uint8_t { kDropNewest, kDropOldest };
-
-/// A run of packets that were lost, or missing, one after another is one event.
-struct Xruns {
-  std::uint64_t packets = 0;
-  std::uint32_t events = 0;
-};
 
 /// Packets of one size from one producer to one consumer; a packet takes a slot of the pool from
 /// its BeginWrite to its Pop. Free-running 64-bit counters, each side on a cache line of its own
@@ -56,7 +48,7 @@ class PERF_EXPORT SlotQueue {
     if (writing_ != SlotPool::kNone) return pool_->At(writing_);
     const std::uint32_t control = writer_control_.load(std::memory_order_acquire);
     const std::uint64_t head = head_.load(std::memory_order_relaxed);
-    if ((control & kClosed) != 0) return nullptr;
+    if ((control & (kClosed | kDraining)) != 0) return nullptr;
     if (head - tail_seen_ >= depth_ && !MakeRoom(head, control)) return nullptr;
     return Draw(head, control);
   }
@@ -73,6 +65,12 @@ class PERF_EXPORT SlotQueue {
         .store(slot | LapOf(head, writer_mask_) | writing_epoch_ << kTagShift,
                std::memory_order_release);
     return Publish(head_, head + 1, writer_control_);
+  }
+
+  /// Takes back what BeginWrite gave, if it did.
+  void AbandonWrite() noexcept {
+    const std::uint32_t slot = std::exchange(writing_, SlotPool::kNone);
+    if (slot != SlotPool::kNone) pool_->Give(slot);
   }
 
   /// The oldest packet, which is the consumer's until Pop. Empty: there is none (an underrun, once
@@ -94,8 +92,8 @@ class PERF_EXPORT SlotQueue {
   void Flush() noexcept;
   /// While it is paused Peek gives nothing, and no underrun is counted.
   void SetPaused(bool paused) noexcept { Set(reader_control_, kPaused, paused); }
-  /// While it drains it may run dry, and no underrun is counted.
-  void SetDraining(bool draining) noexcept { Set(reader_control_, kDraining, draining); }
+  /// While it drains nothing goes in, and it may run dry without an underrun.
+  void SetDraining(bool draining) noexcept;
   /// For good: nothing goes in, nothing comes out.
   void Close() noexcept;
   /// From now on the next CommitWrite (of the writer) or Pop (of the reader) returns true, as does

@@ -5,12 +5,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <span>
 #include <utility>
 
 #include "libperf/audio/format.hpp"
 #include "libperf/audio/slot_queue.hpp"
 #include "libperf/base/clock.hpp"
+#include "libperf/base/executor.hpp"
 #include "libperf/base/export.hpp"
 
 namespace perf::audio {
@@ -25,6 +27,18 @@ struct StreamOptions {
   Duration buffer = std::chrono::milliseconds(200);
   Overflow overflow = Overflow::kDropNewest;
 };
+
+/// What a wait found.
+enum class Readiness : std::uint8_t {
+  kReady,
+  kNotYet,  // the deadline came first
+  kClosed,
+  kEnded,  // Finish was called, and all is read
+};
+/// What can be waited for: a packet to read, room for one to write, all to be read.
+enum class WaitKind : std::uint8_t { kPacket, kRoom, kDrained };
+
+class StreamWait;
 
 struct StreamCounts {
   std::uint64_t written = 0;  // packets that went in
@@ -47,7 +61,9 @@ class PERF_EXPORT Stream {
   /// buffer is full (an overrun) or the stream is closed.
   std::byte* BeginWrite() noexcept { return queue_.BeginWrite(); }
   /// Requires: BeginWrite gave a place. A packet that was begun before a Flush is dropped by it.
-  void CommitWrite() noexcept { queue_.CommitWrite(); }
+  void CommitWrite() noexcept {
+    if (queue_.CommitWrite()) Wake(SlotQueue::Side::kWriter);
+  }
   /// One packet of exactly PacketBytes(). False: it is lost.
   bool Write(std::span<const std::byte> packet) noexcept {
     std::byte* const to = packet.size() == PacketBytes() ? BeginWrite() : nullptr;
@@ -57,11 +73,20 @@ class PERF_EXPORT Stream {
     return true;
   }
 
+  /// Bytes of any number, put together to packets; what is left over waits for the next Append, or
+  /// for Finish. Returns how many bytes are not lost.
+  std::size_t Append(std::span<const std::byte> bytes) noexcept;
+  /// Nothing follows: a packet that is not full is filled up with silence. What waits is read, and
+  /// then its reader is told kEnded. Until Reset.
+  void Finish() noexcept;
+
   /// The oldest packet, which is the reader's until Pop. Empty: there is none (an underrun, once
   /// something was written since the start or the last Flush), or it is paused or closed.
   std::span<const std::byte> Peek() noexcept { return queue_.Peek(); }
   /// Requires: Peek gave a packet.
-  void Pop() noexcept { queue_.Pop(); }
+  void Pop() noexcept {
+    if (queue_.Pop()) Wake(SlotQueue::Side::kReader);
+  }
   /// The oldest packet into `out`, of exactly PacketBytes(). False: there is none.
   bool Read(std::span<std::byte> out) noexcept {
     const std::span<const std::byte> packet = Peek();
@@ -73,16 +98,31 @@ class PERF_EXPORT Stream {
   /// Tells the processor that the next packet will be read soon.
   void Prefetch() const noexcept { queue_.Prefetch(); }
 
+  /// Parks the thread until it is so. A packet is read by Peek and Pop, room is used by BeginWrite.
+  Readiness Wait(WaitKind kind, Deadline deadline);
+  /// The same as an awaitable, whose coroutine goes on on the executor; and as a callback there.
+  StreamWait WaitOn(Executor& executor, WaitKind kind, Deadline deadline);
+  void WaitAsync(WaitKind kind, Deadline deadline, Executor& executor,
+                 std::function<void(Readiness)> done);
+  /// What Wait would find now: kNotYet if it had to wait.
+  Readiness Look(WaitKind kind) const noexcept;
+  /// Finish, and waits until all is read. kReady: it is.
+  Readiness Drain(Deadline deadline);
+
   /// Drops what waits: what is begun from now on is of the next epoch.
-  void Flush() noexcept { queue_.Flush(); }
+  void Flush() noexcept;
+  /// While it is paused nothing comes out, and no underrun is counted.
   void Pause() noexcept { queue_.SetPaused(true); }
-  void Resume() noexcept { queue_.SetPaused(false); }
-  /// For good: what waits is dropped.
-  void Close() noexcept { queue_.Close(); }
+  void Resume() noexcept;
+  /// Flush, and neither paused nor finished any more.
+  void Reset() noexcept;
+  /// For good: what waits is dropped, and who waits is woken.
+  void Close() noexcept;
 
   bool Closed() const noexcept { return queue_.Closed(); }
   bool Paused() const noexcept { return queue_.Paused(); }
   std::uint32_t Epoch() const noexcept { return queue_.Epoch(); }
+  bool Finished() const noexcept { return queue_.Draining(); }
   const AudioFormat& Format() const noexcept { return format_; }
   Duration Period() const noexcept { return period_; }
   std::size_t PacketBytes() const noexcept { return queue_.PacketBytes(); }
@@ -90,24 +130,40 @@ class PERF_EXPORT Stream {
   std::uint32_t Depth() const noexcept { return queue_.Depth(); }
   std::uint32_t Fill() const noexcept { return queue_.Fill(); }
   StreamCounts Counts() const noexcept;
+  /// By which Streams::Find finds it; never used again.
+  std::uint64_t Id() const noexcept { return id_; }
+  /// What it takes now, itself included.
+  std::uint64_t UsedBytes() const noexcept;
   /// What of the budget is reserved for it.
   std::uint64_t ReservedBytes() const noexcept;
 
  private:
   friend class StreamRef;
   friend class StreamsState;
+  friend class StreamWaits;
   Stream(StreamsState& home, SlotPool& slots, const StreamOptions& options,
          const SlotQueue::Shape& shape) noexcept;
   ~Stream() = default;
   void Release() noexcept;
+  void Wake(SlotQueue::Side side) noexcept;
+  void WakeAll() noexcept;
 
   StreamsState* const home_;
+  std::uint64_t id_ = 0;
   std::atomic<std::uint32_t> references_{1};
-  std::uint32_t place_ = 0;  // in the home's list
+  // Of the writer: of the packet that Append fills.
+  std::uint32_t partial_ = 0;  // bytes
+  std::uint32_t partial_epoch_ = 0;
+  bool lost_ = false;
+  // Of the home's upkeep: for how many ticks nothing has moved.
+  std::uint32_t idle_ticks_ = 0;
+  std::uint32_t seen_moves_ = 0;
   const AudioFormat format_;
   const Duration period_;
   SlotQueue queue_;  // the last: its ring lies behind it
 };
+
+static_assert(sizeof(Stream) == 192);
 
 /// Keeps a stream.
 /// Thread safety: as std::shared_ptr: copies may be used at the same time, one of them may not.
@@ -131,6 +187,7 @@ class PERF_EXPORT StreamRef {
   Stream* Get() const noexcept { return stream_; }
 
  private:
+  friend class Stream;
   friend class StreamsState;
   explicit StreamRef(Stream* stream) noexcept : stream_(stream) {}
   Stream* stream_ = nullptr;

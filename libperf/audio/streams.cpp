@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <new>
+#include <utility>
 
 #include "libperf/audio/streams_state.hpp"
 #include "libperf/base/error.hpp"
@@ -12,12 +13,6 @@
 
 namespace perf::audio {
 namespace {
-
-/// What a stream itself takes, with its queue's ring.
-std::uint32_t CellBytes(std::uint32_t depth) noexcept {
-  return static_cast<std::uint32_t>(
-      RoundUp(sizeof(Stream) - sizeof(SlotQueue) + SlotQueue::BytesFor(depth), alignof(Stream)));
-}
 
 SlotQueue::Shape ShapeOf(const StreamOptions& options) {
   const AudioFormat& format = options.format;
@@ -43,77 +38,79 @@ SlotQueue::Shape ShapeOf(const StreamOptions& options) {
   return {static_cast<std::uint32_t>(packet), static_cast<std::uint32_t>(depth), options.overflow};
 }
 
-std::uint64_t AudioBytes(const SlotPool& pool, std::uint32_t depth) noexcept {
-  // One more than waits: what is being read while the buffer fills up again.
-  return (std::uint64_t{depth} + 1) * pool.Stride();
-}
-
 }  // namespace
 
-Stream::Stream(StreamsState& home, SlotPool& slots, const StreamOptions& options,
-               const SlotQueue::Shape& shape) noexcept
-    : home_(&home), format_(options.format), period_(options.period), queue_(slots, shape) {}
-
-void Stream::Release() noexcept {
-  if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) home_->Gone(*this);
+std::uint32_t StreamsState::CellBytes(std::uint32_t depth) noexcept {
+  return static_cast<std::uint32_t>(
+      RoundUp(sizeof(Stream) - sizeof(SlotQueue) + SlotQueue::BytesFor(depth), alignof(Stream)));
 }
 
-StreamCounts Stream::Counts() const noexcept {
-  StreamCounts counts;
-  counts.flushed = queue_.Flushed();
-  counts.overruns = queue_.Overruns();
-  counts.underruns = queue_.Underruns();
-  // The tail first: what went out had gone in.
-  const std::uint64_t left = queue_.Left();
-  const std::uint64_t dropped = queue_.DropsOldest() ? counts.overruns.packets : 0;
-  counts.read = left - std::min(left, counts.flushed + dropped);
-  counts.written = queue_.Written();
-  return counts;
-}
-
-std::uint64_t Stream::ReservedBytes() const noexcept {
-  return AudioBytes(queue_.Pool(), Depth()) + CellBytes(Depth());
+std::uint64_t StreamsState::AudioBytes(const SlotPool& pool, std::uint32_t depth) noexcept {
+  // One more than waits: what is being read while the buffer fills up again.
+  return (std::uint64_t{depth} + 1) * pool.Stride();
 }
 
 Opened StreamsState::Open(const StreamOptions& options) {
   const SlotQueue::Shape shape = ShapeOf(options);
   SlotPool& pool = slab_.PoolFor(shape.packet_bytes);
   const std::uint64_t audio = AudioBytes(pool, shape.depth);
+  const auto refuse = [this](std::string why) -> Opened {
+    refused_.fetch_add(1, std::memory_order_relaxed);
+    return {{}, std::move(why)};
+  };
   if (audio > options_.max_stream_bytes) {
-    return {{},
-            fmt::format("a buffer of {} of {} takes {}; a stream may have {}",
-                        FormatExact(options.buffer), options.format.ToString(), FormatBytes(audio),
-                        FormatBytes(options_.max_stream_bytes))};
+    return refuse(fmt::format("a buffer of {} of {} takes {}; a stream may have {}",
+                              FormatExact(options.buffer), options.format.ToString(),
+                              FormatBytes(audio), FormatBytes(options_.max_stream_bytes)));
   }
   SlotPool& cells = slab_.PoolFor(CellBytes(shape.depth));
   const std::uint64_t bytes = audio + cells.Stride();
+  const std::uint64_t reserved = slab_.ReservedBytes();
   if (!slab_.Reserve(bytes)) {
-    const std::uint64_t reserved = slab_.ReservedBytes();
-    return {
-        {},
+    return refuse(
         fmt::format("a stream of {} needs {}; of the budget of {} {} are reserved by {} streams",
                     options.format.ToString(), FormatBytes(bytes), FormatBytes(slab_.BudgetBytes()),
-                    FormatBytes(reserved), Usage().streams)};
+                    FormatBytes(reserved), Usage().streams));
   }
   const std::uint32_t cell = cells.Take();
   if (cell == SlotPool::kNone) {
     slab_.Release(bytes);
-    return {{}, "no room is left for streams"};
+    return refuse(fmt::format("{} streams of this size are open; there is no room for more",
+                              cells.TakenBytes() / cells.Stride()));
   }
   auto* const stream = new (cells.At(cell)) Stream(*this, pool, options, shape);
   references_.fetch_add(1, std::memory_order_relaxed);
-  const std::lock_guard lock(mutex_);
-  stream->place_ = static_cast<std::uint32_t>(all_.size());
-  all_.push_back(stream);
+  Settle(*stream);
   return {StreamRef(stream), {}};
 }
 
+void StreamsState::Settle(Stream& stream) {
+  const std::lock_guard lock(mutex_);
+  if (first_free_ == kNowhere) {
+    first_free_ = static_cast<std::uint32_t>(places_.size());
+    places_.push_back({nullptr, 0, kNowhere});
+  }
+  const std::uint32_t at = first_free_;
+  Place& place = places_[at];
+  first_free_ = place.next_free;
+  place.stream = &stream;
+  stream.id_ = std::uint64_t{++place.used} << 32 | at;
+  ++open_;
+  ++opened_;
+}
+
 void StreamsState::Gone(Stream& stream) noexcept {
+  const StreamCounts counts = stream.Counts();
   {
     const std::lock_guard lock(mutex_);
-    all_[stream.place_] = all_.back();
-    all_[stream.place_]->place_ = stream.place_;
-    all_.pop_back();
+    const auto at = static_cast<std::uint32_t>(stream.id_);
+    places_[at].stream = nullptr;
+    places_[at].next_free = std::exchange(first_free_, at);
+    --open_;
+    gone_written_ += counts.written;
+    gone_read_ += counts.read;
+    gone_overruns_ += counts.overruns;
+    gone_underruns_ += counts.underruns;
   }
   const std::uint64_t bytes = stream.ReservedBytes();
   SlotPool& cells = slab_.PoolFor(CellBytes(stream.Depth()));
@@ -123,17 +120,66 @@ void StreamsState::Gone(Stream& stream) noexcept {
   Leave();
 }
 
-void StreamsState::CloseAll() noexcept {
+StreamRef StreamsState::Keep(Stream* stream) noexcept {
+  if (stream == nullptr) return {};
+  std::uint32_t now = stream->references_.load(std::memory_order_relaxed);
+  while (now > 0 && !stream->references_.compare_exchange_weak(now, now + 1)) {
+  }
+  return now > 0 ? StreamRef(stream) : StreamRef();  // none: it is on its way to Gone
+}
+
+StreamRef StreamsState::Find(std::uint64_t id) const {
+  const auto at = static_cast<std::uint32_t>(id);
   const std::lock_guard lock(mutex_);
-  for (Stream* stream : all_) stream->Close();
+  if (at >= places_.size() || places_[at].used != id >> 32U) return {};
+  return Keep(places_[at].stream);
+}
+
+std::vector<StreamRef> StreamsState::All() const {
+  std::vector<StreamRef> all;
+  const std::lock_guard lock(mutex_);
+  all.reserve(open_);
+  for (const Place& place : places_) {
+    if (StreamRef stream = Keep(place.stream)) all.push_back(std::move(stream));
+  }
+  return all;
+}
+
+void StreamsState::CloseAll() noexcept {
+  for (const StreamRef& stream : All()) stream->Close();
+}
+
+std::size_t StreamsState::CloseIdle(std::uint32_t ticks) {
+  std::size_t closed = 0;
+  for (const StreamRef& stream : All()) {
+    const auto moves = static_cast<std::uint32_t>(stream->queue_.Written() + stream->queue_.Left());
+    if (std::exchange(stream->seen_moves_, moves) != moves) stream->idle_ticks_ = 0;
+    if (stream->Closed() || stream->idle_ticks_++ < ticks) continue;
+    stream->Close();
+    ++closed;
+  }
+  const std::lock_guard lock(mutex_);
+  idle_closed_ += closed;
+  return closed;
 }
 
 StreamsUsage StreamsState::Usage() const {
   StreamsUsage usage;
   {
     const std::lock_guard lock(mutex_);
-    usage.streams = all_.size();
+    usage.streams = open_;
+    usage.opened = opened_;
+    usage.idle_closed = idle_closed_;
+    usage.counts = {gone_written_, gone_read_, 0, gone_overruns_, gone_underruns_};
   }
+  for (const StreamRef& stream : All()) {
+    const StreamCounts counts = stream->Counts();
+    usage.counts.written += counts.written;
+    usage.counts.read += counts.read;
+    usage.counts.overruns += counts.overruns;
+    usage.counts.underruns += counts.underruns;
+  }
+  usage.refused = refused_.load(std::memory_order_relaxed);
   usage.budget_bytes = slab_.BudgetBytes();
   usage.reserved_bytes = slab_.ReservedBytes();
   usage.used_bytes = slab_.TakenBytes();
@@ -150,6 +196,14 @@ Streams::~Streams() {
   state_->CloseAll();
   state_->Leave();
 }
+
+StreamRef Streams::Find(std::uint64_t id) const { return state_->Find(id); }
+
+std::vector<StreamRef> Streams::All() const { return state_->All(); }
+
+TimePoint Streams::ExpireWaits(TimePoint now) { return state_->Waits().Expire(now); }
+
+std::size_t Streams::CloseIdle(std::uint32_t calls) { return state_->CloseIdle(calls); }
 
 Opened Streams::Open(const StreamOptions& options) { return state_->Open(options); }
 

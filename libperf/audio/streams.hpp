@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "libperf/audio/stream.hpp"
 #include "libperf/base/export.hpp"
@@ -23,6 +24,11 @@ struct StreamsUsage {
   std::uint64_t reserved_bytes = 0;  // for all that the streams may hold
   std::uint64_t used_bytes = 0;      // by what they hold now; a few slots for each thread more
   std::uint64_t resident_bytes = 0;  // memory taken from the system and not given back
+  // Since the beginning:
+  std::uint64_t opened = 0;
+  std::uint64_t refused = 0;
+  std::uint64_t idle_closed = 0;
+  StreamCounts counts;  // of all streams, but for what was flushed
 };
 
 /// Streams that share slots and one budget. A stream is refused when all that it may hold does not
@@ -44,9 +50,18 @@ class PERF_EXPORT Streams {
   /// Throws: ConfigError for options that make no sense, such as a period that is not a whole
   /// number of frames; IoError when there is no address space.
   Opened Open(const StreamOptions& options);
+  /// The stream of that id; empty when it has gone.
+  StreamRef Find(std::uint64_t id) const;
+  /// All that are not gone.
+  std::vector<StreamRef> All() const;
   StreamsUsage Usage() const;
   /// Gives memory that lies free back to the system, all but `keep` bytes; returns how many.
   std::uint64_t Trim(std::uint64_t keep = 0);
+  /// To be called from time to time (an AudioMemoryOptimizer does so): ends asynchronous waits
+  /// whose deadline has passed; returns when the next one will.
+  TimePoint ExpireWaits(TimePoint now);
+  /// The same; closes streams in which nothing has moved for so many calls. Returns how many.
+  std::size_t CloseIdle(std::uint32_t calls);
 
  private:
   StreamsState* state_;

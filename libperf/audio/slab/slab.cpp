@@ -49,10 +49,16 @@ std::uint64_t Slab::ResidentBytes() const {
 
 std::uint64_t Slab::Trim(std::uint64_t keep) {
   return Sum([&keep](SlotPool& pool) -> std::uint64_t {
-    const std::uint64_t resident = pool.ResidentBytes();
-    const std::uint64_t free = resident - std::min<std::uint64_t>(resident, pool.TakenBytes());
+    const std::uint64_t taken = pool.TakenBytes();
+    const std::uint64_t free =
+        pool.ResidentBytes() - std::min<std::uint64_t>(pool.ResidentBytes(), taken);
     const std::uint64_t kept = std::min(keep, free);
     keep -= kept;
+    // Where all would end that lives, and a sixteenth.
+    const std::uint64_t compact = taken / pool.Stride() * 17 / 16 + SlotPool::kMagazineSlots;
+    pool.SetCeiling(free > kept && compact < SlotPool::kMostSlots
+                        ? static_cast<std::uint32_t>(compact)
+                        : SlotPool::kNone);
     return pool.Trim(free - kept);
   });
 }

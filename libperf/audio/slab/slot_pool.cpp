@@ -39,7 +39,7 @@ std::uint32_t SlotPool::Refill(Magazine& mine) noexcept {
 }
 
 void SlotPool::Flush(Magazine& mine, std::uint32_t slot) noexcept {
-  if (mine.limit == 0) {
+  if (mine.count < kMagazineSlots) {  // above the ceiling, or of a thread without a magazine
     map_.Give(std::span(&slot, 1));
     taken_.fetch_sub(1, std::memory_order_relaxed);
     return;

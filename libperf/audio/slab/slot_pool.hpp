@@ -39,7 +39,7 @@ class PERF_EXPORT SlotPool {
   }
   void Give(std::uint32_t slot) noexcept {
     Magazine& mine = magazines_[ThreadNumber::Mine()];
-    if (mine.count < mine.limit) {
+    if (mine.count < mine.limit && slot < ceiling_.load(std::memory_order_relaxed)) {
       mine.slots[mine.count++] = slot;
     } else {
       Flush(mine, slot);
@@ -56,6 +56,11 @@ class PERF_EXPORT SlotPool {
   std::size_t TakenBytes() const noexcept;
   /// Pages that were written and not given back since, as bytes.
   std::size_t ResidentBytes() const noexcept;
+  /// While memory is to be given back, slots above `slots` do not go to magazines, from where they
+  /// would be taken again at once: so what lives drifts down. kNone: all may go there.
+  void SetCeiling(std::uint32_t slots) noexcept {
+    ceiling_.store(slots, std::memory_order_relaxed);
+  }
   /// Gives pages back on which no slot is taken, the highest first, until `bytes` are; returns how
   /// many were.
   std::size_t Trim(std::size_t bytes) noexcept;
@@ -79,6 +84,7 @@ class PERF_EXPORT SlotPool {
   std::byte* base_;
   std::uint32_t stride_;
   std::uint32_t page_shift_;
+  std::atomic<std::uint32_t> ceiling_{kNone};
   Mapping memory_;
   Mapping resident_words_;
   Word* resident_;  // a bit a page
