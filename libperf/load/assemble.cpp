@@ -225,6 +225,26 @@ void AssembleCaches(const Scenario& scenario, const Interval& totals, const Cach
   }
 }
 
+void AssembleAudio(const Interval& totals, const AudioSet& audio, Result& result) {
+  PlayRecord all;
+  for (const LoadRecord& load : totals.loads) {
+    for (const RequestRecord& request : load.requests) all.Merge(request.play);
+  }
+  AudioResult& seen = result.audio.emplace();
+  seen.streams = all.streams;
+  seen.refused = all.refused;
+  seen.frames = all.frames;
+  seen.underruns = all.underruns;
+  seen.overruns = all.overruns;
+  seen.late = stats::Summarize(all.late);
+  seen.over_period = all.over_period;
+  seen.checked = false;
+  seen.starved_ms = ToMs(audio.Starved());
+  if (all.late.Count() > 0) {
+    result.histograms.emplace_back("audio.late", stats::Encode(all.late));
+  }
+}
+
 SeriesPoint PointOf(const Scenario& scenario, const Interval& second) {
   SeriesPoint point;
   const Duration from = std::chrono::seconds(second.second);

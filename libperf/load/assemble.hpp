@@ -33,6 +33,8 @@ void AssemblePools(const Scenario& scenario, const std::vector<std::unique_ptr<E
 /// The caches: what the steps saw of them, and what they count themselves.
 void AssembleCaches(const Scenario& scenario, const Interval& totals, const CacheSet& caches,
                     Result& result);
+/// What the play steps did, and how the pacers fared, which have been stopped.
+void AssembleAudio(const Interval& totals, const AudioSet& audio, Result& result);
 /// One point of the series.
 SeriesPoint PointOf(const Scenario& scenario, const Interval& second);
 

@@ -16,17 +16,22 @@ Json OrNull(const std::optional<T>& value) {
 }  // namespace
 
 Json AudioResult::ToJson() const {
+  const auto marked = [this](std::uint64_t count) { return checked ? Json(count) : Json(); };
+  std::optional<double> missing;
+  if (frames > 0) missing = static_cast<double>(underruns.frames) / static_cast<double>(frames);
   Json lateness = stats::ToJson(late);
   lateness["over_period"] = over_period;
   Json json(Json::Object{{"streams", streams},
                          {"frames", frames},
+                         {"refused", OrNull(refused)},
                          {"underruns", XrunsJson(underruns)},
+                         {"underrun_ratio", OrNull(missing)},
                          {"overruns", XrunsJson(overruns)},
                          {"late", std::move(lateness)},
-                         {"lost", lost},
-                         {"torn", torn},
-                         {"leaked", leaked},
-                         {"repeated", repeated},
+                         {"lost", marked(lost)},
+                         {"torn", marked(torn)},
+                         {"leaked", marked(leaked)},
+                         {"repeated", marked(repeated)},
                          {"hot_allocs", OrNull(hot_allocs)},
                          {"bytes_per_stream", OrNull(bytes_per_stream)},
                          {"starved_ms", OrNull(starved_ms)},

@@ -106,6 +106,10 @@ Task<void> FlowRunner::RunCache(const Step& step, const CacheStep& cache, Iterat
     outcome.timing.done = Clock::now();
     failure = Note(cache, it, answer);
     if (!failure) failure = Inspect(step, *answer, outcome.timing, it.scope.values);
+    if (step.reply_slot && !failure && answer->Found()) {
+      std::string bytes(answer->value.Bytes());
+      KeepReply(step, it, bytes, bytes.size());
+    }
   } else {
     const auto wait = std::make_shared<LoopWait<cache::Written>>(loop_, end);
     StartWrite(cache, it, deadline, wait);

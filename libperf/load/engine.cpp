@@ -75,6 +75,11 @@ void Engine::Run() {
   flows_.RecordInto(interval_.get());
   flows_.SetStart(shared_.start);
   flows_.UseCaches(shared_.caches.get(), &gate_);
+  if (shared_.audio) {
+    player_ = std::make_unique<Player>(loop_, *shared_.audio, index_);
+    player_->RecordInto(interval_.get());
+    flows_.UsePlayer(player_.get());
+  }
   for (auto& target : targets_) target->Pool().Prefill();
   BeginPlannedLoads();
   loop_.Spawn(stalls_.Watch(shared_.start));
@@ -306,6 +311,7 @@ void Engine::DeliverInterval(std::int64_t second) {
   std::unique_ptr<Interval> fresh = shared_.collector.Fresh();
   std::swap(interval_, fresh);
   flows_.RecordInto(interval_.get());
+  if (player_) player_->RecordInto(interval_.get());
   shared_.collector.Deliver(std::move(fresh), index_);
 }
 

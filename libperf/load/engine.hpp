@@ -30,6 +30,7 @@ struct RunShared {
   std::vector<std::uint16_t> via_ports;  // by target: of its fault proxy; 0 or absent for none
   std::vector<std::unique_ptr<LoopGate>> gates;  // by loop; closed when it has ended
   std::unique_ptr<CacheSet> caches;              // before Run; goes before the gates
+  std::unique_ptr<AudioSet> audio;               // before Run; null where nothing is played
   Collector collector;
   std::atomic<std::int64_t> seq{0};
   std::vector<std::atomic<std::int64_t>> started;  // iterations, by load
@@ -98,6 +99,7 @@ class PERF_EXPORT Engine {
   backends::EventLoop loop_;
   LoopGate& gate_;
   std::vector<std::unique_ptr<TargetRuntime>> targets_;
+  std::unique_ptr<Player> player_;  // while and after it ran; null where nothing is played
   FlowRunner flows_;
   StallWatch stalls_;
   std::vector<LoadState> loads_;

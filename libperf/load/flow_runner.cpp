@@ -31,6 +31,7 @@ FlowRunner::FlowRunner(const Scenario& scenario, backends::EventLoop& loop,
 
 Task<void> FlowRunner::Run(Iteration& it) {
   it.failed = it.stop = it.target_down = false;
+  for (KeptReply& kept : it.kept_replies) kept.there = false;
   const TimePoint intended = it.intended;
   const FlowSpec& flow = scenario_.flows[scenario_.loads[it.load].flow];
   co_await RunSteps(flow.steps, it);
@@ -45,6 +46,8 @@ Task<void> FlowRunner::RunSteps(const Steps& steps, Iteration& it) {
   for (const Step& step : steps) {
     if (const auto* cache = std::get_if<CacheStep>(&step.action)) {
       co_await RunCache(step, *cache, it);
+    } else if (const auto* play = std::get_if<PlayStep>(&step.action)) {
+      co_await RunPlay(step, *play, it);
     } else if (step.IsRequest()) {
       co_await RunRequest(step, it);
     } else {
@@ -135,6 +138,9 @@ void FlowRunner::Collect(const Step& step, Iteration& it, RequestOutcome& outcom
   };
   if (step.action.index() == 0) {
     take(it.http_reply);
+    if (step.reply_slot && !failure) {
+      KeepReply(step, it, it.http_reply.body, it.http_reply.body_bytes);
+    }
   } else if (step.action.index() == 1) {
     take(it.sql_reply);
     outcome.timing.first_byte = {};  // known and told only for HTTP

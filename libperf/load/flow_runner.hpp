@@ -14,6 +14,7 @@
 #include "libperf/load/iteration.hpp"
 #include "libperf/load/loop_gate.hpp"
 #include "libperf/load/loop_wait.hpp"
+#include "libperf/load/player.hpp"
 #include "libperf/load/recorder.hpp"
 #include "libperf/load/scenario.hpp"
 #include "libperf/load/target.hpp"
@@ -37,6 +38,8 @@ class PERF_EXPORT FlowRunner {
     caches_ = caches;
     gate_ = gate;
   }
+  /// What play steps use; before the first of them.
+  void UsePlayer(Player* player) noexcept { player_ = player; }
   void SetStart(TimePoint start) noexcept { start_ = start; }
   /// From `iteration.intended` to the end of its flow, recorded.
   Task<void> Run(Iteration& iteration);
@@ -58,6 +61,10 @@ class PERF_EXPORT FlowRunner {
                          const std::optional<cache::Answer>& answer);
   cache::AsyncLoader LoaderFor(const CacheStep& cache, const Iteration& it);
   Task<void> RunSource(std::shared_ptr<const SourceJob> job, cache::LoadDone done, TimePoint asked);
+  Task<void> RunPlay(const Step& step, const PlayStep& play, Iteration& it);
+  static backends::Failure MatterOf(const PlayStep& play, const Iteration& it,
+                                    Voice::Matter& matter);
+  static void KeepReply(const Step& step, Iteration& it, std::string& body, std::uint64_t bytes);
   Task<void> RunNested(const Step& step, Iteration& it);
   Task<void> Sleep(const SleepStep& sleep, Iteration& it);
   Task<void> Send(const Step& step, backends::Loan& loan, Iteration& it, Deadline deadline);
@@ -75,6 +82,7 @@ class PERF_EXPORT FlowRunner {
   std::vector<std::unique_ptr<TargetRuntime>>& targets_;
   CacheSet* caches_ = nullptr;
   LoopGate* gate_ = nullptr;
+  Player* player_ = nullptr;
   std::vector<std::unique_ptr<Iteration>> spare_;  // of sources
   unsigned hits_in_turn_ = 0;
   Interval* interval_ = nullptr;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,13 @@ namespace perf::load {
 struct SourceReply {
   cache::Loaded loaded;
   backends::Failure failure;
+};
+
+/// The body of a reply that a later step may play.
+struct KeptReply {
+  std::string body;
+  std::uint64_t bytes = 0;  // of which `body` may be only the begin
+  bool there = false;
 };
 
 /// One run through a flow, with the buffers that its requests need; reused by later iterations,
@@ -50,7 +58,8 @@ struct Iteration {
   backends::RedisCommand redis_command;
   backends::RedisReply redis_reply;
   std::string cache_key;
-  SourceReply* source = nullptr;  // of one that reads a source: where its reply goes
+  std::vector<KeptReply> kept_replies;  // by Step::reply_slot
+  SourceReply* source = nullptr;        // of one that reads a source: where its reply goes
 };
 
 }  // namespace perf::load

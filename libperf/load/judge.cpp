@@ -226,6 +226,15 @@ std::vector<std::pair<std::string, std::string>> InvalidReasons(const load::Resu
         fmt::format("the machine stood still for {:.1f} % of the run (longest {:.0f} ms)",
                     stalled * 100, result.generator.longest_stall_ms));
   }
+  const double starved_ms = result.audio ? result.audio->starved_ms.value_or(0) : 0;
+  const double starved = starved_ms / std::max(result.duration_s * 1000, 1.0);
+  if (starved > 0.01) {
+    reasons.emplace_back(
+        "starved",
+        fmt::format("the pacing of audio was kept from running for {:.1f} % of the run: use fewer "
+                    "streams or a quieter machine",
+                    starved * 100));
+  }
   return reasons;
 }
 

@@ -58,7 +58,7 @@ class PERF_EXPORT Judge {
 };
 
 /// Why a run says nothing about its target, in the codes of the contract: rate_missed, lag, cpu,
-/// stalled. `lag` in ms; `intended` and `arrivals` of the open loads.
+/// stalled, starved. `lag` in ms; `intended` and `arrivals` of the open loads.
 PERF_EXPORT std::vector<std::pair<std::string, std::string>> InvalidReasons(
     const load::Result& result, std::uint64_t intended, std::uint64_t arrivals);
 

@@ -36,6 +36,14 @@ constexpr std::array<std::pair<std::string_view, Metric>, 7> kCacheMetrics{{
     {"coalesced", Metric::kCoalesced},
     {"stale_hits", Metric::kStaleHits},
 }};
+constexpr std::array<std::pair<std::string_view, Metric>, 6> kAudioMetrics{{
+    {"late", Metric::kLate},
+    {"underruns", Metric::kUnderruns},
+    {"over_period", Metric::kOverPeriod},
+    {"refused", Metric::kRefused},
+    {"streams", Metric::kStreams},
+    {"frames", Metric::kFrames},
+}};
 constexpr std::array<std::string_view, 5> kErrorNames{"connect", "timeout", "protocol", "status",
                                                       "check"};
 
@@ -50,6 +58,17 @@ std::optional<Metric> FindMetric(std::string_view name) noexcept {
     if (known == name) return metric;
   }
   return std::nullopt;
+}
+
+bool OfAudio(Metric metric) noexcept {
+  return metric >= Metric::kLate && metric <= Metric::kFrames;
+}
+
+bool Plays(const FlowSpec& flow) {
+  const std::vector<const Step*> requests = Requests(flow);
+  return std::any_of(requests.begin(), requests.end(), [](const Step* step) {
+    return std::holds_alternative<PlayStep>(step->action);
+  });
 }
 
 const Step* FindRequest(const FlowSpec& flow, std::string_view name) {
@@ -70,7 +89,13 @@ class Resolver {
     if (parts.size() == 3 && parts.front() == "caches" && !HasOwner("caches")) {
       return OfCache(parts[1], parts[2]);
     }
-    if (!TakeMetric(parts)) return std::nullopt;
+    if (parts.size() >= 2 && parts.front() == "audio" && !FindMetric(parts.back()) &&
+        !HasOwner("audio")) {
+      if (!TakeAudioMetric(parts)) return std::nullopt;
+      if (parts.empty()) return WithPlay();
+    } else if (!TakeMetric(parts)) {
+      return std::nullopt;
+    }
     if (parts.size() > 2) {
       return Fail("a metric path has at most three parts: load or flow, step, metric");
     }
@@ -99,6 +124,37 @@ class Resolver {
     return Fail(fmt::format("'{}' is no metric of a cache: expected one of {}", Excerpt(metric, 64),
                             fmt::join(names, ", ")),
                 metric, names);
+  }
+
+  /// Takes `audio` off the begin and the metric off the end.
+  bool TakeAudioMetric(std::vector<std::string_view>& parts) {
+    std::vector<std::string_view> names;
+    for (const auto& [known, value] : kAudioMetrics) {
+      names.push_back(known);
+      if (known != parts.back()) continue;
+      found_.metric = value;
+      parts.pop_back();
+      parts.erase(parts.begin());
+      prefix_ = "audio.";
+      return true;
+    }
+    Fail(fmt::format("'{}' is no metric of audio: expected one of {}", Excerpt(parts.back(), 64),
+                     fmt::join(names, ", ")),
+         parts.back(), names);
+    return false;
+  }
+
+  /// What was found, where anything of it plays.
+  std::optional<MetricPath> WithPlay() {
+    if (!OfAudio(found_.metric)) return found_;
+    bool plays = false;
+    for (std::size_t i = 0; i < scenario_.flows.size(); ++i) {
+      plays |= (!found_.flow || *found_.flow == i) && Plays(scenario_.flows[i]);
+    }
+    if (plays) return found_;
+    return Fail(found_.flow
+                    ? fmt::format("flow '{}' has no play step", scenario_.flows[*found_.flow].name)
+                    : std::string("no step plays audio"));
   }
 
   bool HasOwner(std::string_view name) {
@@ -168,6 +224,10 @@ class Resolver {
     if (found_.metric == Metric::kFirstByte && !std::holds_alternative<HttpStep>(step.action)) {
       return Fail(fmt::format("step '{}' is not http: only http steps have first_byte", step.name));
     }
+    if (OfAudio(found_.metric) && !std::holds_alternative<PlayStep>(step.action)) {
+      return Fail(fmt::format("step '{}' plays nothing: only play steps have {}", step.name,
+                              path_.substr(path_.rfind('.') + 1)));
+    }
     found_.request = step.request_id;
     return found_;
   }
@@ -200,7 +260,7 @@ class Resolver {
   }
 
   std::optional<MetricPath> One(std::string_view name) {
-    if (TakeOwner(name)) return found_;
+    if (TakeOwner(name)) return WithPlay();
     const Step* only = nullptr;
     for (std::size_t i = 0; i < scenario_.flows.size(); ++i) {
       const Step* step = FindRequest(scenario_.flows[i], name);
@@ -208,8 +268,8 @@ class Resolver {
       if (only) {
         return Fail(
             fmt::format("more than one flow has a step '{}': put the flow or load before "
-                        "it, as in {}.{}",
-                        name, scenario_.flows[i].name, path_));
+                        "it, as in {}{}.{}",
+                        name, prefix_, scenario_.flows[i].name, path_.substr(prefix_.size())));
       }
       only = step;
       found_.flow = i;
@@ -223,6 +283,7 @@ class Resolver {
   std::string_view path_;
   MetricPathError& error_;
   MetricPath found_;
+  std::string_view prefix_;  // `audio.`, of what plays
 };
 
 }  // namespace
@@ -235,8 +296,13 @@ MetricType TypeOf(Metric metric) noexcept {
     case Metric::kLoads:
     case Metric::kCoalesced:
     case Metric::kStaleHits:
+    case Metric::kStreams:
+    case Metric::kFrames:
     case Metric::kIterations: return MetricType::kCounter;
-    case Metric::kErrors: return MetricType::kRate;
+    case Metric::kErrors:
+    case Metric::kUnderruns:
+    case Metric::kOverPeriod:
+    case Metric::kRefused: return MetricType::kRate;
     case Metric::kRate: return MetricType::kGauge;
     case Metric::kHitRatio:
     case Metric::kL1HitRatio:

@@ -34,10 +34,17 @@ enum class Metric {
   kLoads,       // counter: requests to the sources
   kCoalesced,   // counter: look-ups that waited for another's load
   kStaleHits,   // counter: hits past their TTL
+  // Of steps that play audio; a frame is what one period brings:
+  kLate,        // trend: how late each frame was handled, whatever the buffer held
+  kUnderruns,   // rate: of the frames due, those that were not there
+  kOverPeriod,  // rate: of the frames due, those late by more than a period
+  kRefused,     // rate: of the streams, those that the budget had no room for
+  kStreams,     // counter
+  kFrames,      // counter: frames due
 };
 
-/// A metric path of which every name is found: `[load-or-flow.][step.]metric` or
-/// `caches.NAME.metric`.
+/// A metric path of which every name is found: `[load-or-flow.][step.]metric`,
+/// `caches.NAME.metric` or `audio.[load-or-flow.][step.]metric`.
 struct MetricPath {
   Metric metric = Metric::kLatency;
   ErrorKind error = ErrorKind::kNone;  // of kErrors: of that kind only; kNone: of any

@@ -18,6 +18,7 @@ const stats::Histogram& Pick(const RequestRecord& request, Metric metric) {
     case Metric::kServiceTime: return request.clocks.service_time;
     case Metric::kScheduleLag: return request.clocks.schedule_lag;
     case Metric::kFirstByte: return request.first_byte;
+    case Metric::kLate: return request.play.late;
     default: return request.clocks.latency;
   }
 }
@@ -60,6 +61,26 @@ std::uint64_t Counted(const LoadRecord& load, Metric metric) noexcept {
     case Metric::kIterations: return load.iterations;
     case Metric::kRate: return load.arrivals;
     default: return 0;
+  }
+}
+
+void AddPlay(const PlayRecord& play, Metric metric, Measure& into) {
+  switch (metric) {
+    case Metric::kUnderruns:
+      into.count += play.underruns.frames;
+      into.samples += play.frames;
+      break;
+    case Metric::kOverPeriod:
+      into.count += play.over_period;
+      into.samples += play.frames;
+      break;
+    case Metric::kRefused:
+      into.count += play.refused;
+      into.samples += play.streams + play.refused;
+      break;
+    case Metric::kStreams: into.count += play.streams; break;
+    case Metric::kFrames: into.count += play.frames; break;
+    default: break;
   }
 }
 
@@ -115,6 +136,8 @@ void AddMeasure(const Scenario& scenario, const MetricPath& path, const Interval
       into.count += request.total;
     } else if (type == MetricType::kTrend && path.metric != Metric::kDuration) {
       into.times.Merge(Pick(request, path.metric));
+    } else {
+      AddPlay(request.play, path.metric, into);
     }
   });
 }

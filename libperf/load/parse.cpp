@@ -24,7 +24,6 @@ constexpr std::array<std::string_view, 15> kProfileKeys{
     "description", "vars",  "data",       "targets", "caches",   "audio", "setup",  "flows",
     "load",        "allow", "thresholds", "faults",  "teardown", "seed",  "include"};
 constexpr std::array<std::string_view, 2> kScales{"duration_scale", "rate_scale"};
-constexpr std::array<std::string_view, 1> kReserved{"audio"};
 constexpr config::Range<double> kScaleRange{1e-4, 1e4};
 
 /// The document with sorted keys and without secrets: equal scenarios have equal text.
@@ -89,11 +88,6 @@ void ParseHead(ParseContext& context, MapReader& root) {
   }
   if (context.options.seed) scenario.seed = *context.options.seed;
   root.Get("include");  // done by the loader
-  for (const std::string_view key : kReserved) {
-    if (!root.Has(key)) continue;
-    context.diagnostics.Error(root.Self().FindEntry(key)->key_at,
-                              fmt::format("'{}' is not in this version", key));
-  }
 }
 
 void ParseRoot(ParseContext& context, const Node& node) {
@@ -105,6 +99,7 @@ void ParseRoot(ParseContext& context, const Node& node) {
   ParseAllow(context, root);
   ParseTargets(context, root);
   ParseCaches(context, root);
+  ParseAudio(context, root);
   ParseData(context, root);
   ParseAdmin(context, root, "setup", context.scenario.setup);
   ParseFlows(context, root);

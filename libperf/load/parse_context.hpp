@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <span>
@@ -45,6 +46,9 @@ struct ParseContext {
   std::map<std::string, std::uint32_t> statements;     // SQL text to its id
   std::vector<std::set<std::size_t>> data_of_flow;     // data sets that a flow draws from
   const std::set<std::string>* later_names = nullptr;  // all captures of the flow being read
+  std::map<std::pair<std::string, std::string>, std::shared_ptr<const Sound>>
+      sounds;                  // by path and format
+  std::set<Duration> periods;  // of plays
   double duration_scale = 1;
   double rate_scale = 1;
 
@@ -121,6 +125,7 @@ bool IsHeaderName(std::string_view name) noexcept;
 bool BreaksHeader(std::string_view text) noexcept;
 
 void ParseVars(ParseContext& context, config::MapReader& root);
+void ParseAudio(ParseContext& context, config::MapReader& root);
 void ParseData(ParseContext& context, config::MapReader& root);
 void ParseAllow(ParseContext& context, config::MapReader& root);
 void ParseTargets(ParseContext& context, config::MapReader& root);

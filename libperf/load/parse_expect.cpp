@@ -59,6 +59,8 @@ class ExpectParser {
     if (const Node* value = reader_.Get("value")) {
       if (std::holds_alternative<CacheStep>(step_.action)) {
         if (OfLookUp("value")) expect.value = ConstantValue(context_, *value);
+      } else if (std::holds_alternative<PlayStep>(step_.action)) {
+        reader_.Error("value", "'value' is for sql, redis and cache steps");
       } else if (std::holds_alternative<HttpStep>(step_.action)) {
         reader_.Error("value", "'value' is for sql and redis steps; http has 'body'");
       } else {
@@ -214,6 +216,9 @@ void ParseCaptures(FlowState& state, MapReader& reader, Step& step) {
   const auto* cache = std::get_if<CacheStep>(&step.action);
   if (cache && !cache->LooksUp() && reader.Has("capture")) {
     reader.Error("capture", "'capture' is for get_or_set and get");
+  }
+  if (std::holds_alternative<PlayStep>(step.action) && reader.Has("capture")) {
+    reader.Error("capture", "'capture' is for http, sql, redis and cache steps");
   }
   for (const Node::Entry& entry : reader.Entries("capture")) {
     bool good = CheckVariableName(state.context, entry.key_at, "capture", entry.key);

@@ -28,6 +28,8 @@ struct FlowState {
   std::map<std::string_view, int> counters;  // of default names, by action
   int steps = 0;
   std::size_t requests = 0;
+  std::map<std::string, std::size_t> replies;  // request_id of each step so far that has one
+  std::map<std::size_t, std::size_t> kept;     // reply_slot, by request_id, of those played later
 
   std::optional<Template> Text(const config::Node& node, std::string_view prefix = {}) const {
     return CompileText(context, node, names.Here(), prefix);
@@ -41,6 +43,11 @@ HttpStep ParseHttp(FlowState& state, const config::Node& node);
 SqlStep ParseSql(FlowState& state, const config::Node& node);
 RedisStep ParseRedis(FlowState& state, const config::Node& node);
 CacheStep ParseCache(FlowState& state, const config::Node& node);
+PlayStep ParsePlay(FlowState& state, const config::Node& node);
+/// A play behind it may name the step.
+void NoteReply(FlowState& state, const Step& step);
+/// Tells the steps of a whole flow whose reply is kept.
+void KeepReplies(FlowState& state, Steps& steps);
 /// The step that reads the source of a cache: one request, without captures of its own.
 std::shared_ptr<const Step> ParseSource(FlowState& state, const config::Node& node);
 

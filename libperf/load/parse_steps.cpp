@@ -15,9 +15,9 @@ using namespace std::chrono_literals;
 using config::MapReader;
 using config::Node;
 
-constexpr std::array<std::string_view, 9> kActions{"http",  "sql",    "redis",  "cache", "sleep",
-                                                   "group", "repeat", "choose", "set"};
-constexpr std::size_t kRequests = 4;  // the first of them
+constexpr std::array<std::string_view, 10> kActions{"http",  "sql",   "redis",  "cache",  "play",
+                                                    "sleep", "group", "repeat", "choose", "set"};
+constexpr std::size_t kRequests = 5;  // the first of them
 constexpr std::size_t kSources = 3;   // of them, what a cache can be filled from
 constexpr std::array<std::string_view, 2> kOnFailure{"stop", "continue"};
 constexpr std::int64_t kMaxRepeat = 1'000'000;
@@ -152,10 +152,11 @@ void ParseAction(FlowState& state, std::size_t action, const Node& node, Step& s
     case 1: step.action = ParseSql(state, node); break;
     case 2: step.action = ParseRedis(state, node); break;
     case 3: step.action = ParseCache(state, node); break;
-    case 4: step.action = ParseSleep(state, node); break;
-    case 5: step.action = ParseGroup(state, node); break;
-    case 6: step.action = ParseRepeat(state, node); break;
-    case 7: step.action = ParseChoose(state, node); break;
+    case 4: step.action = ParsePlay(state, node); break;
+    case 5: step.action = ParseSleep(state, node); break;
+    case 6: step.action = ParseGroup(state, node); break;
+    case 7: step.action = ParseRepeat(state, node); break;
+    case 8: step.action = ParseChoose(state, node); break;
     default: step.action = ParseSet(state, node); break;
   }
 }
@@ -178,10 +179,11 @@ std::optional<Step> ParseStep(FlowState& state, const Node& node) {
     ParseExpect(state, reader, step);
     ParseCaptures(state, reader, step);
     step.keep_going = reader.Enum("on_failure", kOnFailure).value_or(0) == 1;
+    NoteReply(state, step);
   } else {
     for (const std::string_view key : {"expect", "capture", "on_failure"}) {
       if (!reader.Has(key)) continue;
-      reader.Error(key, fmt::format("'{}' is for http, sql, redis and cache steps", key));
+      reader.Error(key, fmt::format("'{}' is for http, sql, redis, cache and play steps", key));
     }
   }
   reader.Finish();
@@ -262,6 +264,7 @@ void ParseFlows(ParseContext& context, MapReader& root) {
     context.later_names = &later;
     flow.steps = ParseSteps(state, entry.value.Items());
     context.later_names = nullptr;
+    KeepReplies(state, flow.steps);
     CollectData(base, context.scenario.data_names, entry.value, context.data_of_flow.back());
     // Slots count from 0 in each flow; the scenario's count bounds them all.
     for (const std::string& name : state.names.All()) context.scenario.symbols.AddSlot(name);

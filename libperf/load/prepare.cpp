@@ -70,7 +70,7 @@ const backends::HttpRequest& FlowRunner::Prepare(const Step& step, const HttpSte
     request.headers.emplace_back("traceparent", TraceParent(it.random));
   }
   it.prepared = IsConstant(http) && !targets_[http.target]->Spec().traceparent ? &step : nullptr;
-  request.keep_body = it.source || WantsBody(step);
+  request.keep_body = it.source || step.reply_slot || WantsBody(step);
   request.keep_headers = WantsHeaders(step);
   return request;
 }

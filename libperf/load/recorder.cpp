@@ -27,6 +27,25 @@ void Clocks::Reset() {
   schedule_lag.Reset();
 }
 
+void PlayRecord::Merge(const PlayRecord& other) {
+  if (other.streams == 0 && other.refused == 0 && other.frames == 0) return;
+  late.Merge(other.late);
+  streams += other.streams;
+  refused += other.refused;
+  frames += other.frames;
+  over_period += other.over_period;
+  underruns.events += other.underruns.events;
+  underruns.frames += other.underruns.frames;
+  overruns.events += other.overruns.events;
+  overruns.frames += other.overruns.frames;
+}
+
+void PlayRecord::Reset() {
+  late.Reset();
+  streams = refused = frames = over_period = 0;
+  underruns = overruns = {};
+}
+
 void RequestRecord::Add(const RequestOutcome& outcome) {
   const auto count = outcome.count;
   total += count;
@@ -50,6 +69,7 @@ void RequestRecord::Add(const RequestOutcome& outcome) {
 void RequestRecord::Merge(const RequestRecord& other) {
   clocks.Merge(other.clocks);
   first_byte.Merge(other.first_byte);
+  play.Merge(other.play);
   total += other.total;
   for (std::size_t i = 0; i < errors.size(); ++i) errors[i] += other.errors[i];
 }
@@ -57,6 +77,7 @@ void RequestRecord::Merge(const RequestRecord& other) {
 void RequestRecord::Reset() {
   clocks.Reset();
   first_byte.Reset();
+  play.Reset();
   total = 0;
   errors.fill(0);
 }

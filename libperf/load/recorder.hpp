@@ -10,6 +10,7 @@
 #include "libperf/base/clock.hpp"
 #include "libperf/base/error.hpp"
 #include "libperf/base/export.hpp"
+#include "libperf/load/audio_result.hpp"
 #include "libperf/load/scenario.hpp"
 #include "libperf/stats/histogram.hpp"
 
@@ -35,10 +36,24 @@ struct RequestOutcome {
   std::uint64_t count = 1;  // more than one for a pipeline
 };
 
+/// What a step that plays audio did; a frame is what one period brings.
+struct PlayRecord {
+  stats::Histogram late;  // µs, of the pacer to each frame
+  std::uint64_t streams = 0;
+  std::uint64_t refused = 0;  // streams, for want of budget
+  std::uint64_t frames = 0;   // that were due
+  std::uint64_t over_period = 0;
+  AudioXruns underruns;
+  AudioXruns overruns;
+  void Merge(const PlayRecord& other);
+  void Reset();
+};
+
 /// What one step of one load did.
 struct RequestRecord {
   Clocks clocks;
   stats::Histogram first_byte;  // from the send; HTTP only
+  PlayRecord play;
   std::uint64_t total = 0;
   std::array<std::uint64_t, kErrorKinds> errors{};  // [0] counts the successes
   std::uint64_t Failed() const noexcept { return total - errors[0]; }

@@ -131,6 +131,7 @@ void Session::Prepare() {
     RunAdmin(scenario_, scenario_.setup, urls_, Deadline::After(Clock::now(), kAdmin));
   }
   if (!scenario_.caches.empty()) MakeCaches();
+  if (scenario_.plays) shared_->audio = std::make_unique<AudioSet>(scenario_.audio, loops);
 }
 
 void Session::MakeCaches() {
@@ -205,6 +206,7 @@ void Session::Load() {
   elapsed_ = std::max(Clock::now() - shared_->start, Duration::zero());
   process_cpu_ = ProcessCpu() - cpu_before;
   if (faults_) faults_->Stop();
+  if (shared_->audio) shared_->audio->Stop();
   RethrowFailure();
 }
 
@@ -220,6 +222,7 @@ void Session::EndEarly() {
 
 void Session::OnSecond(const Interval& second) {
   totals_.Merge(second);
+  if (shared_->audio) shared_->audio->Collect();
   const Duration elapsed = std::chrono::seconds(second.second + 1);
   Progress progress;
   progress.second = PointOf(scenario_, second);
@@ -304,6 +307,7 @@ Result Session::Finish() {
   AssembleSections(scenario_, totals_, span, result);
   AssemblePools(scenario_, engines_, result);
   if (shared_->caches) AssembleCaches(scenario_, totals_, *shared_->caches, result);
+  if (shared_->audio) AssembleAudio(totals_, *shared_->audio, result);
   if (faults_) result.faults = faults_->Results();
   result.generator = Measure();
   result.series = series_.Points();

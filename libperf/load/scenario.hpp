@@ -19,6 +19,7 @@
 #include "libperf/base/export.hpp"
 #include "libperf/base/url.hpp"
 #include "libperf/load/arrivals.hpp"
+#include "libperf/load/audio_spec.hpp"
 #include "libperf/load/cache_spec.hpp"
 #include "libperf/load/data.hpp"
 #include "libperf/load/fault.hpp"
@@ -105,6 +106,8 @@ struct PERF_EXPORT Scenario {
   std::vector<DataSet> data;
   std::vector<TargetSpec> targets;
   std::vector<CacheSpec> caches;
+  AudioSpec audio;
+  bool plays = false;  // some step does
   std::vector<AdminStep> setup;
   std::vector<FlowSpec> flows;
   std::vector<LoadSpec> loads;

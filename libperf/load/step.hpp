@@ -11,6 +11,7 @@
 
 #include "libperf/backends/postgres.hpp"
 #include "libperf/base/clock.hpp"
+#include "libperf/load/audio_spec.hpp"
 #include "libperf/load/cache_spec.hpp"
 #include "libperf/load/template.hpp"
 
@@ -56,6 +57,16 @@ struct CacheStep {
   std::optional<Duration> ttl;       // instead of the cache's
   std::shared_ptr<const Step> from;  // kGetOrSet: the request that reads the source
   bool LooksUp() const noexcept { return kind <= Kind::kGet; }
+};
+
+/// Plays audio in real time.
+struct PlayStep {
+  std::shared_ptr<const Sound> sound;  // a file's; or
+  std::optional<Template> text;        // what the built-in voice says; or
+  std::size_t reply = 0;               // the body of a reply: Step::reply_slot of
+  std::string from;                    // the step of that name
+  audio::AudioFormat format;
+  Duration period{};
 };
 
 struct SleepStep {
@@ -109,17 +120,18 @@ struct Expect {
 };
 
 /// One named step of a flow. Its `id` is unique in the flow and indexes the recorders; only
-/// requests (http, sql, redis, cache) have one.
+/// requests (http, sql, redis, cache, play) have one.
 struct Step {
   std::string name;
-  std::variant<HttpStep, SqlStep, RedisStep, CacheStep, SleepStep, GroupStep, RepeatStep,
+  std::variant<HttpStep, SqlStep, RedisStep, CacheStep, PlayStep, SleepStep, GroupStep, RepeatStep,
                ChooseStep, SetStep>
       action;
   std::vector<Capture> captures;
   Expect expect;
   std::size_t request_id = 0;
+  std::optional<std::size_t> reply_slot;  // http, cache: where its body is kept for a later play
   bool keep_going = false;  // `on_failure: continue`: the iteration goes on after a failure
-  bool IsRequest() const noexcept { return action.index() <= 3; }
+  bool IsRequest() const noexcept { return action.index() <= 4; }
 };
 
 }  // namespace perf::load

@@ -209,12 +209,15 @@ std::string AudioLines(const load::Result& result, const Style& style) {
                   Grouped(audio.streams), audio.streams == 1 ? "" : "s", Grouped(audio.frames),
                   FormatMs(audio.late.p50), FormatMs(audio.late.p99), FormatMs(audio.late.max),
                   Grouped(audio.over_period));
-  const std::uint64_t wrong =
-      audio.underruns.frames + audio.overruns.frames + audio.lost + audio.torn + audio.leaked;
-  const std::string counts =
-      fmt::format("{} frames not there, {} without room; {} lost, {} torn, {} leaked",
-                  Grouped(audio.underruns.frames), Grouped(audio.overruns.frames),
-                  Grouped(audio.lost), Grouped(audio.torn), Grouped(audio.leaked));
+  const std::uint64_t wrong = audio.underruns.frames + audio.overruns.frames + audio.lost +
+                              audio.torn + audio.leaked + audio.refused.value_or(0);
+  std::string counts = fmt::format("{} frames not there, {} without room",
+                                   Grouped(audio.underruns.frames), Grouped(audio.overruns.frames));
+  if (audio.checked) {
+    counts += fmt::format("; {} lost, {} torn, {} leaked", Grouped(audio.lost), Grouped(audio.torn),
+                          Grouped(audio.leaked));
+  }
+  if (audio.refused) counts += fmt::format("; {} streams refused", Grouped(*audio.refused));
   out += "           " + (wrong > 0 ? style.Bad(counts) : counts) + "\n";
   std::string more;
   const auto add = [&more](const std::string& text) { more += (more.empty() ? "" : ", ") + text; };

@@ -66,6 +66,7 @@ targets:
   db: {kind: postgres, url: private}
   kv: {kind: redis, url: private}
 caches: {c: {policy: lru, redis: kv}}
+audio: {budget: 1MiB, format: "s16:8000:1"}
 setup: [{sql: {target: db, query: select 1}}]
 flows:
   get:
@@ -77,6 +78,8 @@ flows:
     - sleep: 1ms
     - cache: {cache: c, get_or_set: k, from: {sql: {target: db, query: select 1}}}
       expect: {hit: true}
+    - play: {text: hello}
+      expect: {time: 1s}
 load: [{flow: get, rate: 1/s, for: 1s}]
 faults: [{at: 0, for: 1s, target: db, latency: 5ms}]
 thresholds: ["latency: p(99) < 1s"]
@@ -89,7 +92,16 @@ BAD = [
     (["titel"], "x"),
     (["targets"], None),
     (["load"], []),
-    (["audio"], {}),
+    (["audio", "buget"], "1MiB"),
+    (["audio", "budget"], "5s"),
+    (["audio", "format"], "s17:8000:1"),
+    (["audio", "period"], 20),
+    (["flows", "get", 5, "play", "text"], None),
+    (["flows", "get", 5, "play", "file"], "a.wav"),
+    (["flows", "get", 5, "play", "via"], "air"),
+    (["flows", "get", 5, "play", "format"], 8000),
+    (["flows", "get", 5, "expect", "status"], 200),
+    (["flows", "get", 5, "capture"], {"a": "/x"}),
     (["caches", "c", "polcy"], "lru"),
     (["caches", "c", "policy"], "lruu"),
     (["caches", "c", "ttl"], 5),
