@@ -62,8 +62,8 @@ class PERF_EXPORT FlowRunner {
   cache::AsyncLoader LoaderFor(const CacheStep& cache, const Iteration& it);
   Task<void> RunSource(std::shared_ptr<const SourceJob> job, cache::LoadDone done, TimePoint asked);
   Task<void> RunPlay(const Step& step, const PlayStep& play, Iteration& it);
-  static backends::Failure MatterOf(const PlayStep& play, const Iteration& it,
-                                    Voice::Matter& matter);
+  backends::Failure MatterOf(const PlayStep& play, const Iteration& it,
+                             Voice::Matter& matter) const;
   static void KeepReply(const Step& step, Iteration& it, std::string& body, std::uint64_t bytes);
   Task<void> RunNested(const Step& step, Iteration& it);
   Task<void> Sleep(const SleepStep& sleep, Iteration& it);

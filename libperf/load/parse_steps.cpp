@@ -183,7 +183,8 @@ std::optional<Step> ParseStep(FlowState& state, const Node& node) {
   } else {
     for (const std::string_view key : {"expect", "capture", "on_failure"}) {
       if (!reader.Has(key)) continue;
-      reader.Error(key, fmt::format("'{}' is for http, sql, redis, cache and play steps", key));
+      reader.Error(key, fmt::format("'{}' is for http, sql, redis{} steps", key,
+                                    key == "capture" ? " and cache" : ", cache and play"));
     }
   }
   reader.Finish();

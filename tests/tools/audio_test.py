@@ -78,7 +78,7 @@ class Audio(PerfctlCase):
         audio = result["audio"]
         self.assertGreaterEqual(audio["streams"], 600)
         self.assertEqual(audio["refused"], 0)
-        self.assertGreater(audio["frames"], 600 * 75)
+        self.assertGreaterEqual(audio["frames"], 600 * 75)
         self.assertGreater(result["flows"]["other"]["requests"]["total"], 50)
         by_expr = {t["expr"]: t for t in result["thresholds"]}
         self.assertAlmostEqual(by_expr["audio.underruns: rate < 1%"]["observed"], audio["underrun_ratio"])
@@ -118,7 +118,7 @@ class Audio(PerfctlCase):
         self.assertEqual(texts["half"], "the reply of odd has 3 bytes, which are no whole frames of s16:24000:1")
         self.assertEqual(texts["silent"], "the reply of none is empty: there is nothing to play")
         self.assertEqual(texts["mute"], "the text is empty: there is nothing to play")
-        self.assertIn("with audio.max_buffer", texts["much"])
+        self.assertIn("; audio.max_buffer is 100 KiB", texts["much"])
         self.assertEqual(texts["nothing"], "step missing has no reply in this iteration")
         self.assertIn("expected within 10ms", texts["quick"])
         self.assertEqual(set(texts), {"half", "silent", "mute", "much", "nothing", "quick"})
@@ -140,7 +140,7 @@ class Audio(PerfctlCase):
                          "flows: {f: [{http: {target: web, path: /}}, {name: say, play: {text: '" + "la " * 2000 +
                          "'}}]}\nload: [{flow: f, users: 50, for: 5m}]\n")
         process = self.start("run", path, "--json")
-        while server.count() < 51:  # one is the look at the target; all the others play, for six minutes
+        while server.count() < 50:  # and then they play, for six minutes
             self.assertIsNone(process.poll())
         process.send_signal(signal.SIGINT)
         began = time.monotonic()
@@ -158,12 +158,12 @@ class Audio(PerfctlCase):
     def test_bad_files_are_told_with_their_place(self):
         self.file("noise.wav", "no sound at all")
         self.sound("tone.wav")
-        for play, at, word in (("{file: nothing.wav}", "5:16", "nothing.wav"),
-                               ("{file: noise.wav}", "5:16", "noise.wav"),
-                               ("{file: tone.wav, format: s16:16000:1}", "5:16", "s16:8000:1"),
-                               ("{from: greting}", "5:16", "greting"),
-                               ("{text: a, period: 1us}", "5:27", "at least 1ms"),
-                               ("{text: a, via: mirror}", "5:24", "")):
+        for play, at, word in (("{file: nothing.wav}", "5:18", "nothing.wav"),
+                               ("{file: noise.wav}", "5:18", "noise.wav"),
+                               ("{file: tone.wav, format: s16:16000:1}", "5:18", "s16:8000:1"),
+                               ("{from: greting}", "5:18", "greting"),
+                               ("{text: a, period: 1us}", "5:29", "between 1ms and 1m"),
+                               ("{text: a, via: mirror}", "5:26", "")):
             with self.subTest(play=play):
                 text = f"targets: {{web: {{kind: http, url: private}}}}\naudio: {{budget: 1MiB}}\nflows:\n  f:\n  - play: {play}\nload: [{{flow: f, iterations: 1}}]\n"
                 path = self.file("bad.yaml", text)
