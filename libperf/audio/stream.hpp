@@ -76,6 +76,10 @@ class PERF_EXPORT Stream {
   /// Bytes of any number, put together to packets; what is left over waits for the next Append, or
   /// for Finish. Returns how many bytes are not lost.
   std::size_t Append(std::span<const std::byte> bytes) noexcept;
+  /// Bytes that Append needs until a packet is full. Of the writer.
+  std::size_t ToPacketEnd() const noexcept {
+    return PacketBytes() - (partial_epoch_ == Epoch() ? partial_ : 0);
+  }
   /// Nothing follows: a packet that is not full is filled up with silence. What waits is read, and
   /// then its reader is told kEnded. Until Reset.
   void Finish() noexcept;

@@ -199,6 +199,10 @@ Streams::~Streams() {
 
 StreamRef Streams::Find(std::uint64_t id) const { return state_->Find(id); }
 
+SlabUsage Streams::SlotUsage() const {
+  return {state_->Slots().TakenBytes(), state_->Slots().ResidentBytes()};
+}
+
 std::vector<StreamRef> Streams::All() const { return state_->All(); }
 
 TimePoint Streams::ExpireWaits(TimePoint now) { return state_->Waits().Expire(now); }

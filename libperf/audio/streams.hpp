@@ -31,6 +31,10 @@ struct StreamsUsage {
   StreamCounts counts;  // of all streams, but for what was flushed
 };
 
+struct SlabUsage {
+  std::uint64_t used_bytes = 0, resident_bytes = 0;
+};
+
 /// Streams that share slots and one budget. A stream is refused when all that it may hold does not
 /// fit into the budget; so one that was opened never lacks memory.
 /// Thread safety: all methods. Lifetime: closes its streams at its end.
@@ -55,6 +59,8 @@ class PERF_EXPORT Streams {
   /// All that are not gone.
   std::vector<StreamRef> All() const;
   StreamsUsage Usage() const;
+  /// Two figures of it, without a look at each stream.
+  SlabUsage SlotUsage() const;
   /// Gives memory that lies free back to the system, all but `keep` bytes; returns how many.
   std::uint64_t Trim(std::uint64_t keep = 0);
   /// To be called from time to time (an AudioMemoryOptimizer does so): ends asynchronous waits

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "libperf/audio/cold_codec.hpp"
+#include "libperf/audio/spill_file.hpp"
+#include "libperf/audio/stream.hpp"
+#include "libperf/base/export.hpp"
+
+namespace perf::audio {
+
+/// What a stream will play later than its buffer reaches: speech that came in a burst and is played
+/// in real time. It lies here packed, block by block, beyond a threshold in a file, and moves into
+/// the stream as room comes free. Packing and unpacking happen in Append and Feed, never on the
+/// reader's thread; Feed must come more often than the stream's buffer lasts.
+/// Thread safety: all methods; it is the only writer of its stream.
+class PERF_EXPORT ColdBacklog {
+ public:
+  struct Options {
+    ColdKind cold = ColdKind::kFlac;
+    std::uint64_t most_bytes = 10U << 20U;   // in memory, packed; more is lost
+    std::uint64_t spill_above = 0;           // bytes in memory; 0: no file
+    std::uint64_t most_spilled = 1U << 30U;  // bytes in the file
+    std::string spill_directory = "/var/tmp";
+  };
+  /// Throws: ConfigError where the codec cannot hold the stream's format.
+  ColdBacklog(StreamRef stream, Options options);
+
+  /// Bytes of any number. Returns how many are not lost.
+  std::size_t Append(std::span<const std::byte> bytes);
+  /// Nothing follows: the stream is finished when all has moved there.
+  void Finish();
+  /// Moves into the stream what it has room for. A Flush of the stream takes what waits here too.
+  void Feed();
+
+  /// What waits here takes, in memory; and how long it would be as plain audio.
+  std::uint64_t MemoryBytes() const;
+  std::uint64_t AudioBytes() const;
+  std::uint64_t LostBytes() const;
+  /// Blocks that went to the file, and that should have and stayed in memory because it was full.
+  std::uint64_t Spilled() const;
+  std::uint64_t SpillFailures() const;
+
+ private:
+  struct Block {
+    std::vector<std::byte> packed;         // empty: in the file
+    std::optional<std::uint64_t> spilled;  // where in the file
+    std::size_t packed_bytes = 0;
+    std::size_t audio_bytes = 0;
+  };
+  void FeedLocked();
+  bool Unpack();
+  void Pack(std::size_t bytes);
+  void DropIfFlushed();
+  std::uint64_t MemoryLocked() const;
+
+  const StreamRef stream_;
+  const Options options_;
+  const ColdCodec codec_;
+  const std::size_t block_bytes_;
+  mutable std::mutex mutex_;
+  SpillFile file_;
+  std::uint32_t epoch_;
+  bool finished_ = false;
+  std::vector<std::byte> front_;  // the oldest, unpacked; from front_at_ on
+  std::size_t front_at_ = 0;
+  std::deque<Block> blocks_;
+  std::vector<std::byte> back_;  // the newest, not packed yet
+  std::uint64_t packed_bytes_ = 0, audio_bytes_ = 0, lost_ = 0, spilled_ = 0, spill_failures_ = 0;
+};
+
+}  // namespace perf::audio
