@@ -48,7 +48,8 @@ class PERF_EXPORT SoundReader {
 
 /// WAV (RF64 and RIFX, too), FLAC or Ogg, by its first bytes. `declared`: what it has to be; Vorbis
 /// and Opus have no sample type of their own. Throws: ConfigError naming the file, and both formats
-/// where the header says another than was declared: played on it would be noise.
+/// where the header says another than was declared: played on it would be noise. (Of an Ogg file
+/// with broken headers libsndfile 1.2 never gives back what libvorbis had made of them: a few KB.)
 PERF_EXPORT std::unique_ptr<SoundReader> OpenSound(
     const std::string& path, const std::optional<AudioFormat>& declared = std::nullopt);
 /// The same of bytes, which outlive the reader.
