@@ -157,9 +157,7 @@ class PlayParser {
 
   void Via() {
     constexpr std::array<std::string_view, 2> kVias{"slots", "mirror"};
-    if (reader_.Enum("via", kVias).value_or(0) == 1) {
-      reader_.Error("via", "'mirror' is not in this version");
-    }
+    play_.mirror = reader_.Enum("via", kVias).value_or(0) == 1;
   }
 
   void CheckShape(const AudioSpec& spec) {

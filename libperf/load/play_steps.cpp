@@ -80,6 +80,7 @@ Task<void> FlowRunner::RunPlay(const Step& step, const PlayStep& play, Iteration
   outcome.began = outcome.acquired = it.ready;
   Voice::Matter matter;
   Failure failure = MatterOf(play, it, matter);
+  matter.mirror = play.mirror;
   if (!failure) {
     const Duration length = Length(play, matter.Bytes()) + scenario_.audio.timeout;
     const auto wait =

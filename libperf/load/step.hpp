@@ -67,6 +67,7 @@ struct PlayStep {
   std::string from;                    // the step of that name
   audio::AudioFormat format;
   Duration period{};
+  bool mirror = false;  // through a ring of its own instead of slots
 };
 
 struct SleepStep {

@@ -64,6 +64,15 @@ void Voice::Begin(audio::StreamRef stream, Matter matter, const Place& where) {
   left_ = unfilled_;
   stopped_ = false;
   underruns_ = overruns_ = {};
+  mirror_ = matter_.mirror;
+  dry_ = false;
+  dry_beats_.store(0, std::memory_order_relaxed);
+  dries_.store(0, std::memory_order_relaxed);
+  if (mirror_) {
+    const std::size_t packet = stream_->PacketBytes();
+    ring_ = std::make_unique<audio::MirrorRing>(audio::MirrorRing::Options{
+        .bytes = packet * stream_->Depth(), .frame_bytes = packet, .largest = packet});
+  }
   std::string scratch;
   Fill(scratch);
   state_.store(State::kPlaying, std::memory_order_release);
@@ -72,12 +81,33 @@ void Voice::Begin(audio::StreamRef stream, Matter matter, const Place& where) {
 void Voice::Fill(std::string& scratch) {
   if (stopped_) return;
   // Only what there is room for: to ask for more would be counted as an overrun.
-  for (auto room = stream_->Depth() - stream_->Fill(); room > 0 && unfilled_ > 0; --room) {
-    std::byte* const to = stream_->BeginWrite();
-    if (to == nullptr) return;
-    FillPacket({to, stream_->PacketBytes()}, scratch);
-    stream_->CommitWrite();
+  for (auto room = Room(); room > 0 && unfilled_ > 0; --room) {
+    const std::span<std::byte> packet = BeginPacket();
+    if (packet.empty()) return;
+    FillPacket(packet, scratch);
+    CommitPacket();
     --unfilled_;
+  }
+}
+
+std::uint32_t Voice::Room() const noexcept {
+  // A ring is rounded up to pages: what is more than the depth stays unused.
+  const std::size_t fill = mirror_ ? ring_->Fill() / stream_->PacketBytes() : stream_->Fill();
+  return stream_->Depth() - static_cast<std::uint32_t>(fill);
+}
+
+std::span<std::byte> Voice::BeginPacket() noexcept {
+  if (mirror_) return ring_->BeginWrite(stream_->PacketBytes());
+  std::byte* const to = stream_->BeginWrite();
+  if (to == nullptr) return {};
+  return {to, stream_->PacketBytes()};
+}
+
+void Voice::CommitPacket() noexcept {
+  if (mirror_) {
+    ring_->CommitWrite(stream_->PacketBytes());
+  } else {
+    stream_->CommitWrite();
   }
 }
 
@@ -117,12 +147,13 @@ void Voice::Collect(PlayRecord& record) {
   }
   if (!stream_) return;
   const audio::StreamCounts counts = stream_->Counts();
-  AddGrowth(counts.underruns, underruns_, record.underruns);
+  AddGrowth(mirror_ ? Underruns() : counts.underruns, underruns_, record.underruns);
   AddGrowth(counts.overruns, overruns_, record.overruns);
 }
 
 TimePoint Voice::Finish() noexcept {
   stream_ = {};
+  ring_.reset();
   matter_ = {};
   state_.store(State::kIdle, std::memory_order_relaxed);
   return ended_at_;
@@ -134,11 +165,34 @@ void Voice::OnDue(TimePoint due) noexcept {
   const TimePoint now = Clock::now();
   // A packet sounds for a period: what was begun at the last beat has ended now.
   if (state == State::kStopping || left_ == 0) return End(now);
-  if (!stream_->Peek().empty()) {
-    stream_->Pop();
-    --left_;
-  }
+  if (PlayPacket()) --left_;
   TakeNote(now - due);
+}
+
+bool Voice::PlayPacket() noexcept {
+  if (!mirror_) {
+    if (stream_->Peek().empty()) return false;
+    stream_->Pop();
+    return true;
+  }
+  const std::size_t packet = stream_->PacketBytes();
+  const bool there = !ring_->Peek(packet).empty();
+  if (there) {
+    ring_->Pop(packet);
+  } else {
+    dry_beats_.fetch_add(1, std::memory_order_relaxed);
+    if (!dry_) dries_.fetch_add(1, std::memory_order_relaxed);
+  }
+  dry_ = !there;
+  return there;
+}
+
+/// Of a ring, which does not count them.
+audio::Xruns Voice::Underruns() const noexcept {
+  audio::Xruns underruns;
+  underruns.packets = dry_beats_.load(std::memory_order_relaxed);
+  underruns.events = static_cast<std::uint32_t>(dries_.load(std::memory_order_relaxed));
+  return underruns;
 }
 
 void Voice::TakeNote(Duration late) noexcept {

@@ -5,10 +5,12 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 
+#include "libperf/audio/mirror_ring.hpp"
 #include "libperf/audio/pace_wheel.hpp"
 #include "libperf/audio/stream.hpp"
 #include "libperf/backends/speech_voice.hpp"
@@ -51,6 +53,7 @@ class Voice final : public audio::Paced {
   struct Matter {
     std::span<const std::byte> bytes;
     std::optional<backends::SpokenText> spoken;
+    bool mirror = false;  // through a ring of its own; the stream only holds the budget for it
     std::uint64_t Bytes() const noexcept { return spoken ? spoken->Samples() * 2 : bytes.size(); }
   };
   /// Where what it does is counted.
@@ -63,7 +66,7 @@ class Voice final : public audio::Paced {
   explicit Voice(EndedVoices& ended) noexcept : ended_(ended) {}
 
   /// Fills the stream, and plays it from the pacer's next beat on. Requires: it plays nothing, and
-  /// there is something to play.
+  /// there is something to play. Throws: IoError without memory for a ring.
   void Begin(audio::StreamRef stream, Matter matter, const Place& where);
   /// As much as there is room for. `scratch` is kept from call to call.
   void Fill(std::string& scratch);
@@ -93,15 +96,24 @@ class Voice final : public audio::Paced {
 
   void TakeNote(Duration late) noexcept;
   void End(TimePoint now) noexcept;
+  std::uint32_t Room() const noexcept;
+  std::span<std::byte> BeginPacket() noexcept;
+  void CommitPacket() noexcept;
+  bool PlayPacket() noexcept;
+  audio::Xruns Underruns() const noexcept;
   void FillPacket(std::span<std::byte> packet, std::string& scratch);
 
   EndedVoices& ended_;
   Voice* next_ = nullptr;
   std::atomic<State> state_{State::kIdle};
   audio::StreamRef stream_;
+  std::unique_ptr<audio::MirrorRing> ring_;  // instead of the stream's slots
+  bool mirror_ = false;
   // The pacer's, while it plays:
   std::uint64_t left_ = 0;  // packets
   Note unwritten_;
+  bool dry_ = false;                                    // the ring, at the last beat
+  std::atomic<std::uint64_t> dry_beats_{0}, dries_{0};  // of this play
   TimePoint ended_at_{};
   std::array<Note, kNotes> notes_;
   std::atomic<std::uint64_t> written_{0}, read_{0};  // notes

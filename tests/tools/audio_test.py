@@ -49,7 +49,7 @@ class Audio(PerfctlCase):
     - {name: file, play: {file: tone.wav}}
     - {name: raw, play: {file: tone.ulaw, format: ulaw:8000:1, period: 10ms, via: slots}}
     - {name: sentence, cache: {cache: c, get_or_set: k, from: {http: {target: web, path: "/tts?text=hello"}}}}
-    - {name: cached, play: {from: sentence}}
+    - {name: cached, play: {from: sentence, via: mirror}}
 """, more="caches: {c: {entries: 10}}\n")
         self.assert_all_well(result)
         audio = result["audio"]
@@ -163,7 +163,7 @@ class Audio(PerfctlCase):
                                ("{file: tone.wav, format: s16:16000:1}", "5:18", "s16:8000:1"),
                                ("{from: greting}", "5:18", "greting"),
                                ("{text: a, period: 1us}", "5:29", "between 1ms and 1m"),
-                               ("{text: a, via: mirror}", "5:26", "")):
+                               ("{text: a, via: mirrors}", "5:26", "did you mean 'mirror'?")):
             with self.subTest(play=play):
                 text = f"targets: {{web: {{kind: http, url: private}}}}\naudio: {{budget: 1MiB}}\nflows:\n  f:\n  - play: {play}\nload: [{{flow: f, iterations: 1}}]\n"
                 path = self.file("bad.yaml", text)
