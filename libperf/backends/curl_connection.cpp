@@ -85,7 +85,9 @@ bool CurlConnection::TakeHeader(std::string_view line) {
     head_ended_ = false;
     length_.reset();
     reply.headers.clear();
-    return true;
+    // curl would go on waiting for the reply behind it.
+    if (line.substr(0, 12) == "HTTP/1.1 101") bad_head_ = "an upgrade that was not asked for";
+    return bad_head_ == nullptr;
   }
   if (line[0] == '\r' || line[0] == '\n') {
     head_ended_ = true;

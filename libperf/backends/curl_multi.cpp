@@ -10,6 +10,7 @@
 #include <chrono>
 #include <utility>
 
+#include "libperf/backends/curl_memory.hpp"
 #include "libperf/base/error.hpp"
 
 namespace perf::backends {
@@ -20,7 +21,7 @@ constexpr long kMaxConnections = 1L << 20;
 
 CURLM* MakeMulti() {
   // Once, and before any other thread of ours can be inside curl.
-  static const CURLcode global = curl_global_init(CURL_GLOBAL_DEFAULT);
+  static const CURLcode global = InitCurl();
   CURLM* multi = global == CURLE_OK ? curl_multi_init() : nullptr;
   if (multi == nullptr) throw IoError("libcurl cannot be initialised");
   return multi;

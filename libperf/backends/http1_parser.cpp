@@ -12,6 +12,7 @@ namespace perf::backends {
 namespace {
 
 constexpr std::size_t kExcerpt = 80;
+constexpr std::size_t kMostKnown = 1024;  // bytes of a head that are kept for comparison
 
 constexpr std::array<bool, 256> MakeTokenTable() {
   std::array<bool, 256> table{};
@@ -87,12 +88,8 @@ bool TakeContentLength(std::string_view value, std::optional<std::uint64_t>& len
 void Http1Parser::Start(bool to_head, const Sink& sink) noexcept {
   sink_ = sink;
   state_ = State::kStatusLine;
-  to_head_ = to_head;
-  keep_alive_ = chunked_ = false;
-  length_.reset();
-  status_ = version_ = 0;
-  fields_ = interim_ = 0;
-  head_bytes_ = 0;
+  head_ = Head{};
+  head_.to_head = to_head;
   left_ = body_bytes_ = 0;
   line_.clear();
   error_.clear();
@@ -103,10 +100,30 @@ bool Http1Parser::TakesLines() const noexcept {
 }
 
 std::size_t Http1Parser::Feed(std::string_view bytes) {
-  std::size_t used = 0;
+  const bool may_know = state_ == State::kStatusLine && head_.bytes == 0 && sink_.fields == nullptr;
+  std::size_t used = may_know ? FeedHead(bytes) : 0;
   while (used < bytes.size() && !Finished()) {
     const std::string_view rest = bytes.substr(used);
     used += TakesLines() ? FeedLine(rest) : FeedBody(rest);
+  }
+  return used;
+}
+
+/// Servers send the same head again and again, but for its date: what is byte for byte the one
+/// before need not be understood once more.
+std::size_t Http1Parser::FeedHead(std::string_view bytes) {
+  if (!known_text_.empty() && known_.to_head == head_.to_head && bytes.starts_with(known_text_)) {
+    head_ = known_;
+    state_ = known_.after;
+    left_ = known_.length.value_or(0);
+    return known_text_.size();
+  }
+  std::size_t used = 0;
+  while (used < bytes.size() && InHead()) used += FeedLine(bytes.substr(used));
+  if (!InHead() && state_ != State::kFailed && used <= kMostKnown) {
+    known_text_.assign(bytes.substr(0, used));
+    known_ = head_;
+    known_.after = state_;
   }
   return used;
 }
@@ -116,10 +133,10 @@ std::size_t Http1Parser::FeedLine(std::string_view bytes) {
   const std::size_t used =
       end ? static_cast<std::size_t>(static_cast<const char*>(end) - bytes.data()) + 1
           : bytes.size();
-  if (state_ != State::kChunkSize && state_ != State::kChunkEnd) head_bytes_ += used;
+  if (state_ != State::kChunkSize && state_ != State::kChunkEnd) head_.bytes += used;
   if (line_.size() + used > limits_.line) {
     Fail("a line longer than the limit");
-  } else if (head_bytes_ > limits_.head) {
+  } else if (head_.bytes > limits_.head) {
     Fail("a head longer than the limit");
   } else if (end && line_.empty()) {
     OnLine(bytes.substr(0, used - 1));
@@ -155,7 +172,7 @@ std::size_t Http1Parser::FeedBody(std::string_view bytes) {
       to_end ? bytes.size()
              : static_cast<std::size_t>(std::min<std::uint64_t>(left_, bytes.size()));
   const std::uint64_t most =
-      status_ >= 400 ? std::max(sink_.max_body, sink_.max_error_body) : sink_.max_body;
+      head_.status >= 400 ? std::max(sink_.max_body, sink_.max_error_body) : sink_.max_body;
   if (sink_.body != nullptr && sink_.body->size() < most) {
     const auto room = most - sink_.body->size();
     sink_.body->append(bytes.data(), static_cast<std::size_t>(std::min<std::uint64_t>(room, used)));
@@ -173,12 +190,12 @@ void Http1Parser::FeedEnd() {
     case State::kFailed: break;
     case State::kBodyToEnd: state_ = State::kDone; break;
     case State::kStatusLine:
-      Fail(head_bytes_ == 0 ? "closed by peer before reply" : "closed by peer within the head");
+      Fail(head_.bytes == 0 ? "closed by peer before reply" : "closed by peer within the head");
       break;
     case State::kFields: Fail("closed by peer within the head"); break;
     case State::kBody:
       Fail("closed by peer after " + std::to_string(body_bytes_) + " of " +
-           std::to_string(*length_) + " body bytes");
+           std::to_string(*head_.length) + " body bytes");
       break;
     default:
       Fail("closed by peer after " + std::to_string(body_bytes_) +
@@ -222,15 +239,15 @@ void Http1Parser::OnStatusLine(std::string_view line) {
                     (line.size() == kShortest || line[kShortest] == ' ') &&
                     std::memchr(line.data(), '\r', line.size()) == nullptr;
   if (!good) return Fail("not an HTTP/1 reply", line);
-  version_ = line[7] == '0' ? 10 : 11;
-  keep_alive_ = version_ == 11;
-  status_ =
+  head_.version = line[7] == '0' ? 10 : 11;
+  head_.keep_alive = head_.version == 11;
+  head_.status =
       static_cast<std::int16_t>((line[9] - '0') * 100 + (line[10] - '0') * 10 + (line[11] - '0'));
   state_ = State::kFields;
 }
 
 void Http1Parser::OnField(std::string_view line) {
-  if (++fields_ > limits_.fields) return Fail("too many header fields");
+  if (++head_.fields > limits_.fields) return Fail("too many header fields");
   if (line[0] == ' ' || line[0] == '\t') return Fail("a folded header field", line);
   const void* colon = std::memchr(line.data(), ':', line.size());
   if (colon == nullptr) return Fail("a header field without a colon", line);
@@ -244,7 +261,7 @@ void Http1Parser::OnField(std::string_view line) {
   }
   // Framing must not change after the body began: trailers are data only.
   if (state_ == State::kFields) OnFraming(name, value);
-  if (sink_.fields != nullptr && status_ >= 200) sink_.fields->emplace_back(name, value);
+  if (sink_.fields != nullptr && head_.status >= 200) sink_.fields->emplace_back(name, value);
 }
 
 void Http1Parser::OnFraming(std::string_view name, std::string_view value) {
@@ -253,15 +270,15 @@ void Http1Parser::OnFraming(std::string_view name, std::string_view value) {
       if (Is(name, "connection")) OnConnection(value);
       break;
     case 14:
-      if (Is(name, "content-length") && !TakeContentLength(value, length_)) {
+      if (Is(name, "content-length") && !TakeContentLength(value, head_.length)) {
         Fail("a bad or contradicting Content-Length", value);
       }
       break;
     case 17:
       if (!Is(name, "transfer-encoding")) break;
       // Twice "chunked" is refused with the rest: a body cannot be chunked twice.
-      if (chunked_ || !Is(value, "chunked")) return Fail("an unknown transfer coding", value);
-      chunked_ = true;
+      if (head_.chunked || !Is(value, "chunked")) return Fail("an unknown transfer coding", value);
+      head_.chunked = true;
       break;
     default: break;
   }
@@ -270,36 +287,36 @@ void Http1Parser::OnFraming(std::string_view name, std::string_view value) {
 void Http1Parser::OnConnection(std::string_view value) {
   EachItem(value, [this](std::string_view item) {
     if (Is(item, "close")) {
-      keep_alive_ = false;
+      head_.keep_alive = false;
       return false;
     }
-    if (version_ == 10 && Is(item, "keep-alive")) keep_alive_ = true;
+    if (head_.version == 10 && Is(item, "keep-alive")) head_.keep_alive = true;
     return true;
   });
 }
 
 void Http1Parser::OnHeadEnd() {
-  if (status_ < 200) {
-    if (status_ == 101) return Fail("an upgrade that was not asked for");
-    if (++interim_ > limits_.interim) return Fail("too many interim replies");
-    keep_alive_ = chunked_ = false;
-    length_.reset();
+  if (head_.status < 200) {
+    if (head_.status == 101) return Fail("an upgrade that was not asked for");
+    if (++head_.interim > limits_.interim) return Fail("too many interim replies");
+    head_.keep_alive = head_.chunked = false;
+    head_.length.reset();
     state_ = State::kStatusLine;
     return;
   }
-  if (chunked_ && (length_ || version_ == 10)) {
-    return Fail(length_ ? "Transfer-Encoding beside Content-Length"
-                        : "Transfer-Encoding in an HTTP/1.0 reply");
+  if (head_.chunked && (head_.length || head_.version == 10)) {
+    return Fail(head_.length ? "Transfer-Encoding beside Content-Length"
+                             : "Transfer-Encoding in an HTTP/1.0 reply");
   }
-  if (to_head_ || status_ == 204 || status_ == 304) {
+  if (head_.to_head || head_.status == 204 || head_.status == 304) {
     state_ = State::kDone;
-  } else if (chunked_) {
+  } else if (head_.chunked) {
     state_ = State::kChunkSize;
-  } else if (length_) {
-    left_ = *length_;
+  } else if (head_.length) {
+    left_ = *head_.length;
     state_ = left_ == 0 ? State::kDone : State::kBody;
   } else {
-    keep_alive_ = false;
+    head_.keep_alive = false;
     state_ = State::kBodyToEnd;
   }
 }
@@ -322,7 +339,7 @@ void Http1Parser::OnChunkSize(std::string_view line) {
 
 void Http1Parser::Fail(std::string_view what) {
   state_ = State::kFailed;
-  keep_alive_ = false;
+  head_.keep_alive = false;
   error_ = what;
 }
 

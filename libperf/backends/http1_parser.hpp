@@ -55,11 +55,11 @@ class PERF_EXPORT Http1Parser {
   /// What was wrong; at most 400 bytes, with an excerpt of what the peer sent.
   const std::string& Error() const noexcept { return error_; }
 
-  int Status() const noexcept { return status_; }
-  int Version() const noexcept { return version_; }  // 10 or 11
+  int Status() const noexcept { return head_.status; }
+  int Version() const noexcept { return head_.version; }  // 10 or 11
   std::uint64_t BodyBytes() const noexcept { return body_bytes_; }
   /// Whether the connection may carry another request after this reply.
-  bool KeepAlive() const noexcept { return state_ == State::kDone && keep_alive_; }
+  bool KeepAlive() const noexcept { return state_ == State::kDone && head_.keep_alive; }
 
  private:
   enum class State : std::uint8_t {
@@ -89,19 +89,30 @@ class PERF_EXPORT Http1Parser {
   void Fail(std::string_view what);
   void Fail(std::string_view what, std::string_view excerpt);
 
+  /// All that a head says, and what was counted on the way.
+  struct Head {
+    State after = State::kDone;
+    bool to_head = false;
+    bool keep_alive = false;
+    bool chunked = false;
+    std::int16_t status = 0;
+    std::int16_t version = 0;
+    unsigned fields = 0;
+    unsigned interim = 0;
+    std::size_t bytes = 0;
+    std::optional<std::uint64_t> length;
+  };
+
+  bool InHead() const noexcept { return state_ <= State::kFields; }
+  std::size_t FeedHead(std::string_view bytes);
+
   Http1Limits limits_;
   Sink sink_;
   State state_ = State::kDone;
-  bool to_head_ = false;
-  bool keep_alive_ = false;
-  bool chunked_ = false;
-  std::int16_t status_ = 0;
-  std::int16_t version_ = 0;
-  unsigned fields_ = 0;
-  unsigned interim_ = 0;
-  std::size_t head_bytes_ = 0;
+  Head head_;
+  Head known_;
+  std::string known_text_;  // of `known_`; empty for none
   std::uint64_t left_ = 0;  // of the body or the chunk
-  std::optional<std::uint64_t> length_;
   std::uint64_t body_bytes_ = 0;
   std::string line_;  // the start of a line whose end has not come yet
   std::string error_;

@@ -75,6 +75,7 @@ struct CacheManager::Managed {
     figures.undecodable_values = undecodable.Value();
     figures.times = times.get();
     figures.tier_times = tier ? &tier->Times() : nullptr;
+    figures.tier = tier.get();
     return figures;
   }
 };

@@ -200,6 +200,7 @@ void AddCacheMetrics(const CacheFigures& figures, metrics::Collection& collectio
               "Values that a typed front could not decode: counted as misses and removed.",
               figures.undecodable_values);
   AddTimes(figures, add);
+  if (figures.tier != nullptr) figures.tier->AddMetrics(figures.cache, collection);
 }
 
 metrics::Registry::Registration RegisterCacheMetrics(metrics::Registry& registry,

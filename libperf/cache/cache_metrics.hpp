@@ -22,6 +22,7 @@ struct CacheFigures {
   std::uint64_t undecodable_values = 0;   // told by typed fronts
   const CacheTimes* times = nullptr;      // none: no histograms of the cache
   const TierTimes* tier_times = nullptr;  // none: none of the second tier
+  const SecondTier* tier = nullptr;       // none: nothing that only it knows
 };
 
 /// Adds the families perfkit_cache_… of one cache, labels `cache` and mostly `tier` (l1, l2);

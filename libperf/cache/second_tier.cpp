@@ -5,6 +5,7 @@ namespace perf::cache {
 
 TierListener::~TierListener() = default;
 SecondTier::~SecondTier() = default;
+void SecondTier::AddMetrics(const std::string&, metrics::Collection&) const {}
 
 std::string_view Name(TierStatus status) noexcept {
   switch (status) {

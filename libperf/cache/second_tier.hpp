@@ -12,6 +12,10 @@
 #include "libperf/base/clock.hpp"
 #include "libperf/base/export.hpp"
 
+namespace perf::metrics {
+class Collection;
+}
+
 namespace perf::cache {
 
 /// How a request to the second tier ended.
@@ -138,6 +142,9 @@ class PERF_EXPORT SecondTier {
   virtual bool Reachable() const noexcept = 0;
   /// True while invalidations arrive in time, so that what is held in memory may be believed.
   virtual bool Coherent() const noexcept = 0;
+  /// What it has to tell of itself, as families perfkit_cache_tier_… and perfkit_cache_tracking_…
+  /// with the labels `cache` and `tier`; nothing as it stands.
+  virtual void AddMetrics(const std::string& cache, metrics::Collection& collection) const;
   /// One at most; nullptr takes it away and waits for a running call to end.
   virtual void SetListener(TierListener* listener) = 0;
 };

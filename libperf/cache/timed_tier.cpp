@@ -72,6 +72,10 @@ bool TimedTier::Reachable() const noexcept { return tier_->Reachable(); }
 
 bool TimedTier::Coherent() const noexcept { return tier_->Coherent(); }
 
+void TimedTier::AddMetrics(const std::string& cache, metrics::Collection& collection) const {
+  tier_->AddMetrics(cache, collection);
+}
+
 void TimedTier::SetListener(TierListener* listener) { tier_->SetListener(listener); }
 
 }  // namespace perf::cache

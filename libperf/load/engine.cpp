@@ -179,6 +179,7 @@ void Engine::StartArrival(std::size_t load, const Arrivals::Arrival& arrival) {
 
 Task<void> Engine::RunArrival(Iteration& it) {
   co_await flows_.Run(it);
+  flows_.End(it);
   const std::size_t load = it.load;
   GiveIteration(it);
   --loads_[load].active;
@@ -211,28 +212,30 @@ Task<void> Engine::RunUser(std::size_t load, std::int64_t user) {
     ++state.active;
     ++active_;
     co_await flows_.Run(it);
+    flows_.End(it);
     --state.active;
     --active_;
-    co_await PauseUser(spec, it, started);
+    if (const auto next = PauseEnd(spec, it, started)) {
+      co_await loop_.SleepUntil(*next);
+      it.intended = *next;
+      it.ready = std::max(Clock::now(), *next);
+    }
   }
   GiveIteration(it);
   if (--state.users == 0) Stopped(load);
   CheckAllEnded();
 }
 
-Task<void> Engine::PauseUser(const LoadSpec& spec, Iteration& it, TimePoint started) {
+/// When the user goes on; at once in the common case of a load without pauses.
+std::optional<TimePoint> Engine::PauseEnd(const LoadSpec& spec, const Iteration& it,
+                                          TimePoint started) {
   TimePoint next = Saturated(it.ready, spec.think);
   next = std::max(next, Saturated(started, spec.pacing));
-  if (it.target_down) {
-    // Whoever found the target down comes back when the pool dials again: hammering a closed
-    // port measures nothing.
-    next = std::max(next, it.ready + std::chrono::milliseconds(50));
-  } else if (next == it.ready && it.ready != started && !it.failed) {
-    co_return;  // the common case of a load without pauses: straight on
-  }
-  co_await loop_.SleepUntil(next);
-  it.intended = next;
-  it.ready = std::max(Clock::now(), next);
+  // Whoever found the target down comes back when the pool dials again: hammering a closed
+  // port measures nothing.
+  if (it.target_down) return std::max(next, it.ready + std::chrono::milliseconds(50));
+  if (next == it.ready && it.ready != started && !it.failed) return std::nullopt;
+  return next;
 }
 
 /// Once every load has begun and has an end, the end of the drain is known too. A load of

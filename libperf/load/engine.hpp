@@ -32,7 +32,7 @@ struct RunShared {
   std::unique_ptr<CacheSet> caches;              // before Run; goes before the gates
   std::unique_ptr<AudioSet> audio;               // before Run; null where nothing is played
   Collector collector;
-  std::atomic<std::int64_t> seq{0};
+  alignas(64) std::atomic<std::int64_t> seq{0};  // written by all loops: on no line that they read
   std::vector<std::atomic<std::int64_t>> started;  // iterations, by load
   std::vector<std::atomic<std::int64_t>> running;  // loops on which the load has not ended, by load
   /// Called once per load, on the loop that ended last.
@@ -80,7 +80,8 @@ class PERF_EXPORT Engine {
   void StartArrival(std::size_t load, const Arrivals::Arrival& arrival);
   Task<void> RunArrival(Iteration& iteration);
   Task<void> RunUser(std::size_t load, std::int64_t user);
-  Task<void> PauseUser(const LoadSpec& spec, Iteration& iteration, TimePoint started);
+  static std::optional<TimePoint> PauseEnd(const LoadSpec& spec, const Iteration& iteration,
+                                           TimePoint started);
   bool MayStart(std::size_t load, TimePoint now);
   void Stopped(std::size_t load);
   void PlanDrain();

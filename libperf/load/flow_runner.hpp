@@ -41,8 +41,10 @@ class PERF_EXPORT FlowRunner {
   /// What play steps use; before the first of them.
   void UsePlayer(Player* player) noexcept { player_ = player; }
   void SetStart(TimePoint start) noexcept { start_ = start; }
-  /// From `iteration.intended` to the end of its flow, recorded.
+  /// Runs the flow of `iteration`, from its `intended` on; to be followed by End.
   Task<void> Run(Iteration& iteration);
+  /// Records the whole of an iteration that has been run.
+  void End(const Iteration& iteration);
   /// Iterations of that load that wait for a connection now.
   std::size_t Waiting(std::size_t load) const noexcept { return waiting_[load]; }
 

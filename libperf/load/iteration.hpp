@@ -45,6 +45,7 @@ struct Iteration {
   bool failed = false;
   bool stop = false;         // a failure that ends the iteration
   bool target_down = false;  // a connection could not be made
+  TimePoint begun{};         // when its first request should have been sent
   TimePoint intended{};      // of the next request
   TimePoint ready{};         // when the loop got to it
 

@@ -235,7 +235,8 @@ void Session::OnSecond(const Interval& second) {
     }
   }
   if (!options_.on_progress) return;
-  progress.elapsed_s = ToMs(elapsed) / 1000;
+  // The last second of a run is seldom a whole one.
+  progress.elapsed_s = ToMs(std::min(elapsed, Clock::now() - shared_->start)) / 1000;
   for (std::size_t i = 0; i < scenario_.loads.size(); ++i) {
     const auto end = scenario_.PlannedEnd(i);
     if (!end) {

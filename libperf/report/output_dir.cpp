@@ -65,17 +65,23 @@ std::string FileSafe(std::string_view name) {
   return safe.empty() ? "run" : safe;
 }
 
-std::string NewRunPath(std::string_view scenario) {
+/// Made here, because two runs of one second must not write into each other's directory.
+std::string NewRunDir(std::string_view scenario) {
   const std::time_t now = std::time(nullptr);
   std::tm parts{};
   ::gmtime_r(&now, &parts);
-  const std::string base =
-      fmt::format("{}/perfkit/runs/{:04}{:02}{:02}T{:02}{:02}{:02}Z-{}", StateHome(),
-                  parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour,
-                  parts.tm_min, parts.tm_sec, FileSafe(scenario));
+  const std::string runs = StateHome() + "/perfkit/runs";
+  std::error_code error;
+  fs::create_directories(runs, error);
+  if (error) Refuse(runs, error.value());
+  const std::string base = fmt::format(
+      "{}/{:04}{:02}{:02}T{:02}{:02}{:02}Z-{}", runs, parts.tm_year + 1900, parts.tm_mon + 1,
+      parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, FileSafe(scenario));
   std::string path = base;
-  // Two runs of one second must not write into each other's directory.
-  for (int i = 2; fs::exists(path) && i < 1000; ++i) path = fmt::format("{}-{}", base, i);
+  for (int i = 2; ::mkdir(path.c_str(), 0777) != 0; ++i) {
+    if (errno != EEXIST || i > 10'000) Refuse(path, errno);
+    path = fmt::format("{}-{}", base, i);
+  }
   return path;
 }
 
@@ -96,7 +102,7 @@ void WriteAll(int fd, std::string_view content, const std::string& path) {
 }  // namespace
 
 OutputDir::OutputDir(const std::string& wanted, std::string_view scenario)
-    : path_(wanted.empty() ? NewRunPath(scenario) : wanted) {
+    : path_(wanted.empty() ? NewRunDir(scenario) : wanted) {
   std::error_code error;
   fs::create_directories(path_, error);
   if (error) Refuse(path_, error.value());

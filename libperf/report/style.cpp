@@ -12,12 +12,15 @@ bool Wanted(ColorChoice choice, int fd) {
   if (choice != ColorChoice::kAuto) return choice == ColorChoice::kAlways;
   const char* no_color = std::getenv("NO_COLOR");
   if (no_color != nullptr && *no_color != '\0') return false;
-  const char* term = std::getenv("TERM");
-  if (term == nullptr || std::string_view(term) == "dumb") return false;
-  return ::isatty(fd) == 1;
+  return IsTerminal(fd);
 }
 
 }  // namespace
+
+bool IsTerminal(int fd) noexcept {
+  const char* const term = std::getenv("TERM");
+  return term != nullptr && std::string_view(term) != "dumb" && ::isatty(fd) == 1;
+}
 
 Style::Style(ColorChoice choice, int fd) : colored_(Wanted(choice, fd)) {}
 

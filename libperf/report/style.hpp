@@ -8,13 +8,17 @@
 
 namespace perf::report {
 
+/// Whether `fd` is a terminal that follows escape sequences: TERM is set and not "dumb".
+/// Thread safety: none changes the environment meanwhile.
+PERF_EXPORT bool IsTerminal(int fd) noexcept;
+
 enum class ColorChoice { kAuto, kAlways, kNever };
 
 /// Colours for one stream. Values are never told by colour alone: a word or sign stands beside.
 /// Thread safety: const after construction.
 class PERF_EXPORT Style {
  public:
-  /// kAuto: colours when `fd` is a terminal, NO_COLOR is unset or empty and TERM is not "dumb".
+  /// kAuto: colours when IsTerminal(fd), and NO_COLOR is unset or empty.
   Style(ColorChoice choice, int fd);
   bool Colored() const noexcept { return colored_; }
   std::string Good(std::string_view text) const { return Wrap("32;1", text); }

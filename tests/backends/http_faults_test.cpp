@@ -57,6 +57,7 @@ TEST_CASE_TEMPLATE("http: what is no reply is refused at once", Client, BOTH_CLI
   CheckRefused<Client>("HTTP/1.1 200 OK\r\nno colon\r\n\r\n");
   CheckRefused<Client>("HTTP/1.1 200 OK\r\nX: a\r\n folded\r\nY: b\r\n\r\n");
   CheckRefused<Client>("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n");
+  CheckRefused<Client>("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n");
 }
 
 TEST_CASE_TEMPLATE("http: a head without end", Client, BOTH_CLIENTS) {

@@ -21,10 +21,14 @@ struct Outcome {
   bool operator==(const Outcome&) const = default;
 };
 
-Outcome Read(std::string_view bytes, bool to_head, std::size_t piece) {
+using perf::backends::Http1Parser;
+
+Outcome Read(Http1Parser& parser, bool with_fields, std::string_view bytes, bool to_head,
+             std::size_t piece) {
   Outcome outcome;
-  perf::backends::Http1Parser parser({.line = 512, .head = 4096, .fields = 20, .interim = 3});
-  parser.Start(to_head, {.fields = &outcome.fields, .body = &outcome.body, .max_body = 1000});
+  Http1Parser::Sink sink{.body = &outcome.body, .max_body = 1000};
+  if (with_fields) sink.fields = &outcome.fields;
+  parser.Start(to_head, sink);
   while (outcome.used < bytes.size() && !parser.Finished()) {
     const std::string_view part = bytes.substr(outcome.used, piece);
     const std::size_t taken = parser.Feed(part);
@@ -53,10 +57,20 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const bool to_head = (data[0] & 1) != 0;
   const std::size_t piece = 1 + data[0] / 2;
   const std::string_view bytes = perf::fuzz::Text(data + 1, size - 1);
-  const Outcome whole = Read(bytes, to_head, bytes.size());
-  const Outcome cut = Read(bytes, to_head, piece);
+  const perf::backends::Http1Limits limits{.line = 512, .head = 4096, .fields = 20, .interim = 3};
+  Http1Parser parser(limits);
+  Http1Parser another(limits);
+  const Outcome whole = Read(parser, true, bytes, to_head, bytes.size());
+  const Outcome cut = Read(another, true, bytes, to_head, piece);
   Require(whole.failed == cut.failed, "cutting does not change whether a reply is good");
   // The excerpt in a message, and what was read before a failure, may differ.
   if (!whole.failed) Require(whole == cut, "cutting does not change a reply");
+  // A parser that knows the head from before reads it as one that does not.
+  Read(parser, false, bytes, !to_head, bytes.size());
+  Outcome first = Read(parser, false, bytes, to_head, bytes.size());
+  Require(first == Read(parser, false, bytes, to_head, bytes.size()),
+          "a known head changes nothing");
+  first.fields = whole.fields;
+  Require(first == whole, "what is kept of a head changes nothing");
   return 0;
 }

@@ -6,16 +6,21 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <barrier>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <optional>
+#include <set>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "libperf/base/error.hpp"
+#include "tests/report/variable.hpp"
 
 using namespace perf;
 using namespace perf::report;
+using perf::test::Variable;
 namespace fs = std::filesystem;
 
 namespace {
@@ -85,28 +90,6 @@ TEST_CASE("output dir: a write that fails leaves the old file and no temporary o
   CHECK(!fs::exists(folder.path + "/taken.tmp"));
 }
 
-/// Sets or removes a variable of the environment as long as it lives.
-struct Variable {
-  Variable(const char* name, const char* value) : name_(name) {
-    if (const char* before = std::getenv(name)) before_ = before;
-    Set(value);
-  }
-  ~Variable() { Set(before_ ? before_->c_str() : nullptr); }
-  Variable(const Variable&) = delete;
-  Variable& operator=(const Variable&) = delete;
-
- private:
-  void Set(const char* value) const {
-    if (value != nullptr) {
-      ::setenv(name_, value, 1);
-    } else {
-      ::unsetenv(name_);
-    }
-  }
-  const char* name_;
-  std::optional<std::string> before_;
-};
-
 TEST_CASE("output dir: without a wish each run has a new directory of the user's state") {
   const Folder folder;
   const Variable state("XDG_STATE_HOME", folder.path.c_str());
@@ -115,6 +98,29 @@ TEST_CASE("output dir: without a wish each run has a new directory of the user's
   CHECK(first.Path() != second.Path());
   CHECK(fs::path(first.Path()).parent_path() == folder.path + "/perfkit/runs");
   CHECK(first.Path().find("my----scenario-name") != std::string::npos);
+}
+
+TEST_CASE("output dir: runs that begin at the same moment do not share one") {
+  const Folder folder;
+  const Variable state("XDG_STATE_HOME", folder.path.c_str());
+  constexpr int kRuns = 8;
+  constexpr int kRounds = 20;
+  std::vector<std::vector<std::string>> paths(kRuns);
+  std::barrier begin(kRuns);
+  {
+    std::vector<std::jthread> runs;
+    for (auto& mine : paths) {
+      runs.emplace_back([&mine, &begin] {
+        for (int round = 0; round < kRounds; ++round) {
+          begin.arrive_and_wait();
+          mine.push_back(OutputDir("", "x").Path());
+        }
+      });
+    }
+  }
+  std::set<std::string> different;
+  for (const auto& mine : paths) different.insert(mine.begin(), mine.end());
+  CHECK(different.size() == kRuns * kRounds);
 }
 
 TEST_CASE("output dir: without a home, a directory that nobody else can look into") {

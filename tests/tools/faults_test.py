@@ -176,4 +176,4 @@ class Faults(PerfctlCase):
 
 
 if __name__ == "__main__":
-    harness.main()
+    harness.main(at_once=4)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the real perfctl for the tests of this directory (python3's standard library only)."""
+import concurrent.futures
 import contextlib
 import json
 import os
@@ -169,5 +170,48 @@ asyncio.run(main())
         self.process.communicate()
 
 
-def main():
-    unittest.main(verbosity=2)
+class _Together(unittest.TestSuite):
+    """Runs its tests `at_once` at a time."""
+
+    def __init__(self, tests, at_once):
+        super().__init__(tests)
+        self.at_once = at_once
+
+    def run(self, result, debug=False):
+        with concurrent.futures.ThreadPoolExecutor(self.at_once) as workers:
+            list(workers.map(lambda test: test.run(result), self))
+        return result
+
+
+def _locked(name):
+    def method(self, *args, **kwargs):
+        with self.lock:
+            return getattr(unittest.TextTestResult, name)(self, *args, **kwargs)
+    return method
+
+
+class _SharedResult(unittest.TextTestResult):
+    """Written to by several threads."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.lock = threading.RLock()
+
+
+for _name in ("startTest", "stopTest", "addSuccess", "addError", "addFailure", "addSkip", "addExpectedFailure",
+              "addUnexpectedSuccess", "addSubTest"):
+    setattr(_SharedResult, _name, _locked(_name))
+
+
+def _cases(suite):
+    for test in suite:
+        yield from _cases(test) if isinstance(test, unittest.TestSuite) else [test]
+
+
+def main(at_once=1):
+    """`at_once`: for tests that mostly wait, and ask nothing of the machine that another could spoil."""
+    if at_once == 1 or len(sys.argv) > 1:
+        unittest.main(verbosity=2)
+    tests = list(_cases(unittest.defaultTestLoader.loadTestsFromModule(sys.modules["__main__"])))
+    ended = unittest.TextTestRunner(resultclass=_SharedResult).run(_Together(tests, at_once))
+    sys.exit(not (tests and ended.wasSuccessful()))

@@ -303,4 +303,4 @@ class Private(PerfctlCase):
 
 
 if __name__ == "__main__":
-    harness.main()
+    harness.main(at_once=2)

@@ -44,7 +44,7 @@ int RunScenario(const load::Scenario& scenario, const RunFlags& flags, const Opt
   run.stop = &StopOnSignals();
   std::optional<report::ProgressView> view;
   if (!flags.quiet) {
-    view.emplace(report::Style(options.color, STDERR_FILENO), ::isatty(STDERR_FILENO) == 1);
+    view.emplace(report::Style(options.color, STDERR_FILENO), report::IsTerminal(STDERR_FILENO));
     run.on_progress = [&](const load::Progress& progress) { view->Update(progress); };
     run.on_phase = [&](const std::string& phase) { view->Phase(phase); };
   }

@@ -24,6 +24,8 @@ class Adaptive final : public PolicyOf<Adaptive> {
   /// Which of kAdaptiveRules is followed now.
   std::size_t Followed() const noexcept { return followed_; }
 
+  Slot Next() const noexcept override { return queues_.Next(); }
+
   bool Holds(Slot slot) const noexcept { return queues_.Holds(slot); }
   void Admit(Slot slot, const Arrival& arrival, std::vector<Slot>& evicted);
   void EvictOne(std::vector<Slot>& evicted);

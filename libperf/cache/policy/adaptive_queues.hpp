@@ -25,6 +25,11 @@ class AdaptiveQueues {
   std::uint32_t HashOf(Slot slot) const noexcept { return records_.Hash(slot); }
   /// The next to be admitted: what that will look at may come near meanwhile.
   void Expect(std::uint32_t hash) const noexcept { ghosts_.Prefetch(hash); }
+  /// As Policy::Next.
+  Slot Next() const noexcept {
+    const Slot window = records_.Back(kWindow);
+    return window == kNoSlot || MainOver() ? records_.Back(kMain) : window;
+  }
   void Hit(Slot slot) noexcept;
   /// Requires: not held and not heavier than the whole capacity.
   void Admit(Slot slot, std::uint32_t hash, std::uint64_t weight, std::vector<Slot>& evicted);
