@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstring>
 #include <deque>
 #include <memory>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "libperf/audio/slab/slab.hpp"
+#include "libperf/base/clock.hpp"
 #include "libperf/base/random.hpp"
 
 using namespace perf::audio;
@@ -249,7 +251,9 @@ TEST_CASE("slot queue: a flush beside both ends; the reader sees one epoch after
         queue->Pop();
       }
     });
-    for (int i = 0; i < 5000; ++i) {
+    // Where three threads share a processor a yield may take as long as two of its time slices.
+    const Deadline enough = Deadline::After(Clock::now(), std::chrono::seconds(1));
+    for (int i = 0; i < 5000 && (i < 100 || !enough.Passed(Clock::now())); ++i) {
       queue->Flush();
       std::this_thread::yield();
     }
