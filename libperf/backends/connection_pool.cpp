@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "libperf/base/error.hpp"
+#include "libperf/base/log.hpp"
 #include "libperf/pool/pool_metrics.hpp"
 #include "libperf/pool/quick_clock.hpp"
 
@@ -73,14 +75,20 @@ void ConnectionPool::GiveBack(pool::Slot& slot) noexcept {
 
 Task<void> ConnectionPool::CareFor(pool::Slot& slot, const Care& care) {
   const Deadline deadline = Deadline::After(Clock::now(), options_.care_timeout);
-  const bool fit = co_await care(slot.As<Connection>(), deadline);
+  bool fit = false;
+  try {
+    fit = co_await care(slot.As<Connection>(), deadline);
+  } catch (...) {
+    // The place must not be lost with the connection.
+    Log(LogLevel::kWarn, "pool {}: a reset or ping threw: {}", options_.name, ThrownText());
+  }
   if (!fit) slot.MarkBroken();
   GiveBack(slot);
 }
 
 void ConnectionPool::StartDials(TimePoint now) {
   if (loop_.Cancelled()) return;
-  if (!upkeep_.Armed()) upkeep_.Arm(Deadline::After(now, core_.UpkeepPeriod()));
+  if (!upkeep_.Armed()) upkeep_.Arm(Deadline(core_.NextUpkeep(now)));
   while (pool::Slot* slot = core_.StartDial(now)) loop_.Spawn(DialOne(*slot));
   PlanDecision(now);
 }
@@ -102,7 +110,13 @@ Task<void> ConnectionPool::DecideAt(TimePoint at) {
 
 Task<void> ConnectionPool::DialOne(pool::Slot& slot) {
   const TimePoint began = Clock::now();
-  Dialled<Connection> dialled = co_await dial_(Deadline::After(began, options_.connect_timeout));
+  Dialled<Connection> dialled;
+  try {
+    dialled = co_await dial_(Deadline::After(began, options_.connect_timeout));
+  } catch (...) {
+    dialled.connection.reset();
+    dialled.failure = {ErrorKind::kConnect, ThrownText()};
+  }
   const TimePoint now = Clock::now();
   if (dialled.connection) {
     if (options_.times != nullptr) options_.times->create.Observe(now - began);
@@ -147,7 +161,7 @@ void ConnectionPool::Upkeep() {
   if (loop_.Cancelled()) return;
   const TimePoint now = Clock::now();
   Reap(now);
-  if (!core_.Closed()) upkeep_.Arm(Deadline::After(now, core_.UpkeepPeriod()));
+  if (!core_.Closed()) upkeep_.Arm(Deadline(core_.NextUpkeep(now)));
 }
 
 void ConnectionPool::Invalidate() {

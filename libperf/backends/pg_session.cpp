@@ -59,7 +59,12 @@ PgSession::PgSession(EventLoop& loop, std::shared_ptr<const PgFamily> family, st
   family_->members.insert(this);
 }
 
-PgSession::~PgSession() { family_->members.erase(this); }
+PgSession::~PgSession() {
+  family_->members.erase(this);
+  if (connection_ == nullptr || family_->farewell == nullptr) return;
+  watch_.Release();
+  family_->farewell->Close(connection_.release(), host_);
+}
 
 void PgSession::Resume() {
   pending_ = false;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "libperf/backends/fd_watch.hpp"
+#include "libperf/backends/pg_farewell.hpp"
 #include "libperf/backends/pg_hosts.hpp"
 #include "libperf/backends/postgres.hpp"
 
@@ -42,6 +43,7 @@ struct PgFamily {
   /// the server said. Empty once the connector is gone.
   std::function<void(std::string_view why)> on_stale;
   mutable std::set<PgSession*> members;  // that live
+  std::unique_ptr<PgFarewell> farewell;  // none: closed sessions are not waited for
 };
 
 /// Non-blocking libpq on one loop.

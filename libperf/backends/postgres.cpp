@@ -135,6 +135,7 @@ class Connector final : public PostgresConnector {
     family_->prepared = config.prepared;
     family_->reset = config.reset;
     family_->init = config.init;
+    if (config.await_ends) family_->farewell = std::make_unique<PgFarewell>(loop);
     family_->role = servers_.role;
     family_->several = servers_.Several();
     family_->on_stale = [this](std::string_view why) { Stale(why); };
@@ -275,6 +276,11 @@ Task<void> Connector::TryHost(std::size_t index, PgRole role, Dialled<PostgresCo
   const PgHost& host = servers_.hosts[index];
   std::vector<std::string> addresses;
   dialled.failure.Clear();
+  if (family_->farewell != nullptr) {
+    const TimePoint now = Clock::now();
+    const Duration most = std::min(deadline.Remaining(now) / 4, PgFarewell::kLongest);
+    co_await family_->farewell->Await(index, Deadline::After(now, most));
+  }
   co_await FindPgAddresses(loop_, host, addresses, dialled.failure, deadline);
   for (std::size_t i = 0; i < addresses.size(); ++i) {
     const TimePoint now = Clock::now();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "libperf/base/error.hpp"
 
+#include <exception>
+
 namespace perf {
 
 Error::~Error() = default;
@@ -9,6 +11,16 @@ ConfigError::~ConfigError() = default;
 UnreachableError::~UnreachableError() = default;
 OutputError::~OutputError() = default;
 IoError::~IoError() = default;
+
+std::string ThrownText() {
+  try {
+    throw;
+  } catch (const std::exception& error) {
+    return error.what();
+  } catch (...) {
+    return "what was thrown is no std::exception";
+  }
+}
 
 std::string_view Name(ErrorKind kind) noexcept {
   switch (kind) {

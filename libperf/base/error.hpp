@@ -54,6 +54,9 @@ class PERF_EXPORT IoError : public Error {
   ~IoError() override;
 };
 
+/// What the exception that is being handled says, whatever it is. Only inside of a catch block.
+PERF_EXPORT std::string ThrownText();
+
 /// Why one request failed; the names are those of `requests.errors` in the result.
 enum class ErrorKind : std::uint8_t { kNone, kConnect, kTimeout, kProtocol, kStatus, kCheck };
 inline constexpr int kErrorKinds = 6;

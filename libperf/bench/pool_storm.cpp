@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -120,8 +121,12 @@ void Lifetimes(const StormOptions& options, const Context& context, Findings& fi
   findings.AtLeast("lifetime: connections that reached their end",
                    static_cast<double>(std::min(deaths.size(), options.conns)),
                    static_cast<double>(options.conns));
-  // A jitter of 10 % spreads them over ten windows, less jitter over fewer.
-  const double limit = kMostInOnePercent * std::max(1.0, 0.1 / std::max(options.jitter, 0.01));
+  // A jitter of 10 % spreads them over ten windows, less jitter over fewer. Of few connections one
+  // more than the even share is more than that; another one may go late.
+  const double windows = std::max(100 * options.jitter, 1.0);
+  const double even = std::ceil(static_cast<double>(options.conns) / windows) + 2;
+  const double limit = std::max(kMostInOnePercent * std::max(1.0, 10 / windows),
+                                even / static_cast<double>(options.conns));
   findings.AtMost("lifetime: share that dies in one hundredth of it", share, std::min(1.0, limit),
                   "", deaths.size());
   findings.AtMost("lifetime: dials at the same time",

@@ -15,7 +15,7 @@ namespace perf::bench {
 struct StormOptions {
   std::size_t conns = 64;
   std::size_t dials = 8;  // at the same time
-  Duration lifetime = std::chrono::seconds(4);
+  Duration lifetime = std::chrono::seconds(10);
   double jitter = 0.1;
   bool restart = true;                               // on a private PostgreSQL behind a proxy
   bool lifetimes = true;                             // on stub connections

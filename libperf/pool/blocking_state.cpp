@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "libperf/pool/blocking_state.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
-#include <exception>
+#include <system_error>
 #include <utility>
 
+#include "libperf/base/error.hpp"
+#include "libperf/base/log.hpp"
 #include "libperf/base/quick_clock.hpp"
 #include "libperf/pool/parker.hpp"
 
@@ -20,6 +24,16 @@ class ThreadWaiter final : public Waiter {
   void Grant(Slot&) noexcept override {}
   void Fail(const Refusal&) noexcept override {}
 };
+
+/// What a caller's function says of a resource. One that throws says that it is of no use: its
+/// place must not be lost with it.
+bool Fit(const std::function<bool(Resource&)>& care, Resource& resource) noexcept {
+  try {
+    return care(resource);
+  } catch (...) {
+    return false;
+  }
+}
 
 class QuietFlag final : public Core::QuietWatch {
  public:
@@ -113,7 +127,7 @@ Slot* BlockingState::AcquireSlowly(Deadline deadline, Core::Where where,
 void BlockingState::GiveBack(Slot& slot) noexcept {
   if (options.reset && slot.Get().NeedsReset() && slot.Get().Reusable()) {
     core.MarkBusy(slot);
-    if (!options.reset(slot.Get())) slot.MarkBroken();
+    if (!Fit(options.reset, slot.Get())) slot.MarkBroken();
   }
   const Core::Quickly quickly = core.ReturnQuickly(slot, TimePoint{});
   if (quickly != Core::Quickly::kDone) GiveBackSlowly(slot, quickly);
@@ -127,16 +141,31 @@ void BlockingState::GiveBackSlowly(Slot& slot, Core::Quickly quickly) noexcept {
 
 void BlockingState::StartDials(TimePoint now) {
   while (Slot* slot = core.StartDial(now)) {
-    const std::lock_guard lock(mutex_);
-    to_dial_.push_back(slot);
-    // One thread more for each dial that finds none free; they stay, up to the bound of dials.
-    if (!stop_ && dialling_ + to_dial_.size() >= threads_.size()) {
-      threads_.emplace_back([this] { RunDials(); });
-    } else {
-      work_.notify_one();
-    }
+    const std::string why = PassOn(*slot);
+    if (!why.empty()) core.DialFailed(*slot, why, now);
   }
   PlanDecision(now);
+}
+
+/// Leaves a dial to the threads for it; says why it cannot.
+std::string BlockingState::PassOn(Slot& slot) {
+  const std::lock_guard lock(mutex_);
+  to_dial_.push_back(&slot);
+  // One thread more for each dial that finds none free; they stay, up to the bound of dials.
+  if (stop_ || dialling_ + to_dial_.size() < threads_.size()) {
+    work_.notify_one();
+    return {};
+  }
+  try {
+    threads_.emplace_back([this] { RunDials(); });
+  } catch (const std::system_error& error) {
+    work_.notify_one();
+    // Those that there are do it in turn; beside the one that keeps up there may be none.
+    if (threads_.size() > 1) return {};
+    to_dial_.pop_back();
+    return fmt::format("no thread to dial on: {}", error.code().message());
+  }
+  return {};
 }
 
 void BlockingState::PlanDecision(TimePoint now) {
@@ -170,8 +199,8 @@ void BlockingState::DialOne(Slot& slot) {
   std::unique_ptr<Resource> resource;
   try {
     resource = dial_(Deadline::After(Clock::now(), options.connect_timeout), why);
-  } catch (const std::exception& error) {
-    why = error.what();
+  } catch (...) {
+    why = ThrownText();
   }
   const TimePoint now = Clock::now();
   if (resource) {
@@ -210,7 +239,7 @@ bool BlockingState::WaitQuiet(Deadline deadline) {
 }
 
 void BlockingState::RunUpkeep() {
-  TimePoint upkeep = Clock::now() + core.UpkeepPeriod();
+  TimePoint upkeep = core.NextUpkeep(Clock::now());
   std::unique_lock lock(mutex_);
   while (!stop_) {
     decide_.wait_until(lock, std::min(upkeep, next_decision_));
@@ -221,7 +250,7 @@ void BlockingState::RunUpkeep() {
     lock.unlock();
     if (now >= upkeep) {
       Upkeep(now);
-      upkeep = now + core.UpkeepPeriod();
+      upkeep = core.NextUpkeep(now);
     } else if (decide) {
       StartDials(now);
     }
@@ -229,15 +258,24 @@ void BlockingState::RunUpkeep() {
   }
 }
 
+/// A report that fails must not end the thread that keeps the pool up, and the program with it.
+void BlockingState::Tell(const Holder& leak) noexcept {
+  try {
+    options.on_leak(leak);
+  } catch (...) {
+    Log(LogLevel::kWarn, "pool {}: a leak could not be told of: {}", options.name, ThrownText());
+  }
+}
+
 void BlockingState::Upkeep(TimePoint now) {
   core.Reap(now);
   while (Slot* slot = core.TakeForPing(now)) {
-    const bool alive = options.ping ? options.ping(slot->Get()) : slot->Get().Alive();
+    const bool alive = options.ping ? Fit(options.ping, slot->Get()) : slot->Get().Alive();
     if (!alive) slot->MarkBroken();
     core.Return(*slot, Clock::now());
   }
   if (options.on_leak) {
-    for (const Holder& leak : core.TakeLeaks()) options.on_leak(leak);
+    for (const Holder& leak : core.TakeLeaks()) Tell(leak);
   }
   StartDials(Clock::now());
 }

@@ -6,6 +6,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -39,9 +40,11 @@ class BlockingState final : public std::enable_shared_from_this<BlockingState>,
   /// The last loan of a pool that is gone came back.
   void Quiet() noexcept override { self_.reset(); }
   void RunDials();
+  std::string PassOn(Slot& slot);
   void DialOne(Slot& slot);
   void RunUpkeep();
   void Upkeep(TimePoint now);
+  void Tell(const Holder& leak) noexcept;
   void PlanDecision(TimePoint now);
 
   const BlockingPool::Dial dial_;

@@ -99,10 +99,10 @@ class PERF_EXPORT Core {
   static constexpr Duration kProbePatience = std::chrono::milliseconds(4);
 
   /// Destroys what was idle for too long, down to `min`, and what is past its lifetime; finds
-  /// leaks. To be called each UpkeepPeriod.
+  /// leaks. To be called at NextUpkeep.
   void Reap(TimePoint now);
-  /// A second, or less where the limits ask for it.
-  Duration UpkeepPeriod() const;
+  /// In a second, or sooner where the limits ask for it, or where an idle one's lifetime ends.
+  TimePoint NextUpkeep(TimePoint now) const;
   /// An idle one that is due for a ping, now kBusy until it is returned; null if there is none.
   Slot* TakeForPing(TimePoint now);
   /// A borrowed one is kBusy from now, until the front has cleaned it up and returns it.
@@ -190,6 +190,7 @@ class PERF_EXPORT Core {
   std::uint64_t Returned() const noexcept;
   std::size_t DialsWanted(TimePoint now);
   TimePoint PlanDeath(TimePoint now);
+  Duration UpkeepPeriod() const;
 
   // Read by every acquire and return, seldom written: flags in the low 16 bits, the epoch above.
   alignas(64) std::atomic<std::uint64_t> word_{0};

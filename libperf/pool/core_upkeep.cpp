@@ -8,6 +8,7 @@
 namespace perf::pool {
 namespace {
 constexpr std::size_t kLeaksKept = 64;
+constexpr Duration kUpkeepLeast = std::chrono::milliseconds(1);
 constexpr Duration kPeakTurn = std::chrono::seconds(30);
 }  // namespace
 
@@ -119,6 +120,15 @@ std::vector<Holder> Core::Holders(TimePoint now, Duration than) const {
   std::sort(holders.begin(), holders.end(),
             [](const Holder& a, const Holder& b) { return a.age > b.age; });
   return holders;
+}
+
+TimePoint Core::NextUpkeep(TimePoint now) const {
+  TimePoint next = now + UpkeepPeriod();
+  table_.ForEach([&](const Slot& slot) {
+    if (slot.state_.load(std::memory_order_relaxed) != SlotState::kIdle) return;
+    next = std::min(next, Slot::Load(slot.dies_at_));
+  });
+  return std::max(next, now + kUpkeepLeast);
 }
 
 Duration Core::UpkeepPeriod() const {

@@ -11,8 +11,10 @@
 namespace perf::pool {
 
 /// Gives each new resource the end of its lifetime: in the middle of the widest gap that the deaths
-/// planned already leave in the jitter's window, give or take a little noise. So those dialled at
-/// one time are spread evenly, and so are their successors, and those of pools that share nothing.
+/// planned already leave in the jitter's window, whose end counts as joined to its beginning, give
+/// or take a little noise; of gaps that are about as wide where there is most room around. So those
+/// dialled at one time are spread evenly, and so are their successors, and those of pools that
+/// share nothing.
 /// Thread safety: none.
 class PERF_EXPORT Lifetimes {
  public:

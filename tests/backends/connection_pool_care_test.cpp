@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -164,6 +165,45 @@ TEST_CASE("connection pool: one left in a transaction is reset before anybody el
     CHECK(t.dials == 2);  // the second reset failed
   }(target, tested));
   CHECK(resets == 2);
+}
+
+TEST_CASE(
+    "connection pool: a dial, reset or ping that throws costs the connection, not its place") {
+  Target target;
+  int dials = 0, pings = 0;
+  ConnectionPool::Options options = Named({.max = 1, .keepalive = 10ms, .backoff_first = 1ms});
+  options.reset = [&](Connection&, Deadline) -> Task<bool> {
+    co_await target.loop.SleepUntil(Clock::now() + 1ms);
+    throw std::runtime_error("rollback: broken pipe");
+  };
+  options.ping = [&](Connection&, Deadline) -> Task<bool> {
+    if (++pings == 1) throw std::runtime_error("ping: broken pipe");
+    co_return true;
+  };
+  const auto dial = [&](Deadline) -> Task<Dialled<Connection>> {
+    co_await target.loop.SleepUntil(Clock::now() + 1ms);
+    if (++dials == 1) throw std::runtime_error("out of descriptors");
+    Dialled<Connection> dialled = co_await target.Dial();
+    co_return dialled;
+  };
+  ConnectionPool tested(target.loop, options, dial);
+  target.Run([](Target& t, ConnectionPool& pool, int& pinged) -> Task<void> {
+    ConnectionPool::Acquired first = co_await pool.Borrow(Clock::now());
+    CHECK(first.failure.text.find("out of descriptors") != std::string::npos);
+    co_await t.loop.SleepUntil(pool.RetryAt());
+    ConnectionPool::Acquired second = co_await pool.Borrow(Clock::now());
+    REQUIRE(second.loan);
+    second.loan.As<CaredFor>().dirty = true;
+    second.loan.Return();
+    ConnectionPool::Acquired third = co_await pool.Borrow(Clock::now());
+    REQUIRE(third.loan);
+    CHECK(!third.loan.As<CaredFor>().dirty);
+    third.loan.Return();
+    while (pinged < 1) co_await t.loop.SleepUntil(Clock::now() + 1ms);
+    ConnectionPool::Acquired fourth = co_await pool.Borrow(Clock::now());
+    CHECK(fourth.loan);
+    CHECK(pool.Core().Totals().discarded == 2);
+  }(target, tested, pings));
 }
 
 TEST_CASE("connection pool: idle ones are pinged by the pool, and the dead replaced") {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "libperf/pool/blocking_pool.hpp"
 
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <thread>
 
@@ -190,6 +192,68 @@ TEST_CASE("blocking pool: one left in a transaction is reset before the next bor
   works = false;
   loan.Return();
   CHECK(server.living == 0);  // a reset that fails leaves nothing to lend
+}
+
+TEST_CASE("blocking pool: a caller's function that throws costs the connection, not its place") {
+  Server server;
+  BlockingPool::Options options =
+      Named({.min = 1, .max = 1, .keepalive = 10ms, .leak_after = 10ms});
+  std::atomic<int> pings{0};
+  options.reset = [&](Resource&) -> bool { throw std::runtime_error("rollback: broken pipe"); };
+  options.ping = [&](Resource&) -> bool {
+    const int number = ++pings;
+    pings.notify_all();
+    if (number <= 2) throw std::runtime_error("ping: broken pipe");
+    return true;
+  };
+  std::atomic<int> told{0};
+  options.on_leak = [&](const Holder&) {
+    told = 1;
+    told.notify_all();
+    throw 1;
+  };
+  BlockingPool pool(options, server.Dialler());
+  BlockingLoan loan = pool.AcquireOrThrow(Soon());
+  loan.As<Server::Connection>().dirty = true;
+  loan.Return();
+  CHECK(pool.Core().Totals().discarded == 1);
+  loan = pool.AcquireOrThrow(Soon());
+  CHECK(!loan.As<Server::Connection>().dirty);
+  told.wait(0);
+  loan.Return();
+  // The thread that keeps it up lives on.
+  for (int seen = pings; seen < 3; seen = pings) pings.wait(seen);
+  CHECK(pool.AcquireOrThrow(Soon()));
+}
+
+TEST_CASE("blocking pool: a dial that throws anything is a dial that failed") {
+  Server server;
+  BlockingPool pool(Named({.max = 1}),
+                    [](Deadline, std::string&) -> std::unique_ptr<Resource> { throw 1; });
+  const auto lent = pool.Acquire(Soon());
+  REQUIRE(lent.refusal.cause == Cause::kDown);
+  CHECK(lent.refusal->connect_error == "what was thrown is no std::exception");
+}
+
+TEST_CASE("blocking pool: where no thread can be had, the acquire says so") {
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    Server server;
+    BlockingPool pool(Named({.max = 1}), server.Dialler());
+    // The bound on threads is not for root.
+    const bool plain = geteuid() != 0 || setresuid(65534, 65534, 65534) == 0;
+    const rlimit none{0, 0};
+    if (!plain || setrlimit(RLIMIT_NPROC, &none) != 0) _exit(2);
+    const auto lent = pool.Acquire(Soon());
+    const bool told = lent.refusal.cause == Cause::kDown &&
+                      lent.refusal->connect_error.starts_with("no thread to dial on: ");
+    _exit(told ? 0 : 1);
+  }
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  REQUIRE(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
 }
 
 TEST_CASE("blocking pool: a forked child is refused, and the parent's connections stay untouched") {

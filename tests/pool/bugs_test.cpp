@@ -214,6 +214,37 @@ TEST_CASE(
   });
 }
 
+TEST_CASE(
+    "pool bug 11: nothing is lent with a transaction open, and no reset that fails costs a place") {
+  EachSeed(kSeeds, Limits{.max = 3}, [&](VirtualTime& time, VirtualPool& pool) {
+    std::vector<int> dirty;
+    pool.reset_takes = Draw(time, 0ms, 4ms);
+    pool.reset = [&](Slot& slot) {
+      std::erase(dirty, AsFake(slot).id);
+      return time.random.Int(0, 3) > 0;
+    };
+    for (int i = 0; i < 60; ++i) {
+      time.At(kStart + Draw(time, 0ms, 100ms), [&] {
+        auto& client = pool.Borrow(Draw(time, 1ms, 5ms), 1h);
+        client.breaks = time.random.Int(0, 9) == 0;
+        client.dirties = time.random.Int(0, 1) == 0;
+      });
+    }
+    std::size_t seen = 0;
+    time.Run(kStart + 10s, [&] {
+      Sound(pool, 3, 10);
+      for (; seen < pool.granted.size(); ++seen) {
+        const auto& client = pool.clients[static_cast<std::size_t>(pool.granted[seen]) - 1];
+        const int id = AsFake(*client.slot).id;
+        CHECK(std::find(dirty.begin(), dirty.end(), id) == dirty.end());
+        if (client.dirties) dirty.push_back(id);
+      }
+    });
+    CHECK(pool.Served() == 60);
+    Whole(pool, 3);
+  });
+}
+
 TEST_CASE("pool bug 12: no herd dials a server that comes back, nor one whose connections age") {
   const Limits limits{
       .min = 64, .max = 64, .max_dials = 8, .max_lifetime = 1000s, .lifetime_jitter = 0.1};

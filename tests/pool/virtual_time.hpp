@@ -58,6 +58,7 @@ class VirtualPool {
     perf::Duration hold{};
     perf::Duration resume_after{};  // its executor is busy
     bool breaks = false;            // what it holds
+    bool dirties = false;           // likewise: it has to be reset before the next one has it
     bool expired = false;
     perf::TimePoint came{};
     perf::TimePoint ended{};
@@ -88,6 +89,17 @@ class VirtualPool {
     }
     void GiveBack() {
       if (breaks) slot->MarkBroken();
+      if (!dirties || breaks) {
+        Return();
+        return;
+      }
+      pool->core.MarkBusy(*slot);
+      pool->time.After(pool->reset_takes, [this] {
+        if (!pool->reset(*slot)) slot->MarkBroken();
+        Return();
+      });
+    }
+    void Return() {
       pool->core.Return(*slot, pool->time.now);
       pool->StartDials();
     }
@@ -157,6 +169,8 @@ class VirtualPool {
   VirtualTime& time;
   perf::pool::Core core;
   perf::Duration connect = std::chrono::milliseconds(10);
+  perf::Duration reset_takes = std::chrono::milliseconds(1);
+  std::function<bool(perf::pool::Slot&)> reset;  // of what clients `dirty`; whether it worked
   bool up = true;
   int dials = 0;
   int resources = 0;

@@ -22,12 +22,21 @@ COUNT = ("select count(*) from pg_stat_activity where backend_type = 'client bac
 class PoolBound(PerfctlCase):
     @unittest.skipUnless(harness.has_postgres(), "no PostgreSQL is installed")
     def test_sessions_never_exceed_max(self):
+        self.overload("", "pg_sleep(0.002)")
+
+    @unittest.skipUnless(harness.has_postgres(), "no PostgreSQL is installed")
+    def test_nor_do_they_where_statements_time_out(self):
+        # Each that does costs its connection, while the server still works on it.
+        result = self.overload("timeout: 10ms, ", "pg_sleep(random() * 0.02)")
+        self.assertGreater(result["pools"]["db"]["discarded"], MOST)
+
+    def overload(self, extra, call):
         postgres = servers.Postgres()
         self.addCleanup(postgres.stop)
         path = self.file("overload.yaml", (
             "scenario: overload\ntargets:\n"
-            f"  db: {{kind: postgres, url: '{postgres.conninfo}', pool: {{min: 2, max: {MOST}, acquire_timeout: 200ms}}}}\n"
-            "flows:\n  f:\n    - {name: ask, sql: {target: db, query: 'select pg_sleep(0.002)'}}\n"
+            f"  db: {{kind: postgres, url: '{postgres.conninfo}', {extra}pool: {{min: 2, max: {MOST}, acquire_timeout: 200ms}}}}\n"
+            f"flows:\n  f:\n    - {{name: ask, sql: {{target: db, query: 'select {call}'}}}}\n"
             f"load:\n  - {{flow: f, rate: 10000/s, for: {SECONDS}s}}\n"
             "thresholds: ['errors: rate <= 100%']\n"))
         watcher = subprocess.Popen(["psql", "-h", postgres.dir, "-U", "postgres", "-AtqX", "postgres"],
@@ -45,6 +54,7 @@ class PoolBound(PerfctlCase):
         print(f"{len(counts)} samples, most {max(counts)} of {MOST}", file=sys.stderr)
         self.assertGreater(len(counts), SECONDS * 10)
         self.assertEqual(max(counts), MOST)
+        return done.json
 
 
 if __name__ == "__main__":

@@ -137,7 +137,7 @@ class Storm final : public Verb {
   void Declare(Flags& flags) override {
     flags.Count("--conns", options_.conns, "connections (default 64)");
     flags.Count("--dials", options_.dials, "most dials at the same time (default 8)");
-    flags.Word("--lifetime", lifetime_, "TIME", "of a connection (default 4s)");
+    flags.Word("--lifetime", lifetime_, "TIME", "of a connection (default 10s)");
     flags.Word("--jitter", jitter_, "SHARE", "of the lifetime (default 10%)");
     flags.Switch("--no-restart", no_restart_, "not the herd after a restart");
     flags.Switch("--no-lifetimes", no_lifetimes_, "not the herd at the end of the lifetime");
@@ -153,7 +153,7 @@ class Storm final : public Verb {
 
  private:
   bench::StormOptions options_;
-  std::string lifetime_ = "4s", jitter_ = "10%";
+  std::string lifetime_ = "10s", jitter_ = "10%";
   bool no_restart_ = false, no_lifetimes_ = false;
 };
 
