@@ -16,7 +16,7 @@ namespace perf::bench {
 enum class AudioProducer : std::uint8_t {
   kThread,  // another thread on the same core, one packet a period
   kInline,  // the reader's own thread
-  kBurst,   // another thread, half a buffer at a time
+  kBurst,   // another thread, a third of a buffer at a time
 };
 
 /// How packets flow through streams.
@@ -26,8 +26,9 @@ struct FlowShape {
   std::uint32_t depth = 10;  // of the buffer, packets
   std::uint32_t fill = 5;    // that wait when it begins
 
+  /// A third: with a half of the buffer filled, a burst may come early or late by a sixth.
   std::uint32_t Burst() const noexcept {
-    return producer == AudioProducer::kBurst ? std::max(1U, depth / 2) : 1;
+    return producer == AudioProducer::kBurst ? std::max(1U, depth / 3) : 1;
   }
   Duration WritersPeriod() const noexcept { return period * static_cast<int>(Burst()); }
 };

@@ -40,10 +40,7 @@ FlowShape AudioTrialOptions::Shape() const noexcept {
   shape.producer = producer;
   shape.period = period;
   shape.depth = Depth();
-  // Between two bursts the fill goes down by one: half of what they leave free is kept below.
-  const std::uint32_t usual =
-      shape.Burst() > 1 ? (shape.depth + shape.Burst()) / 2 : std::max(1U, shape.depth / 2);
-  shape.fill = fill ? static_cast<std::uint32_t>(*fill / period) : usual;
+  shape.fill = fill ? static_cast<std::uint32_t>(*fill / period) : std::max(1U, shape.depth / 2);
   return shape;
 }
 

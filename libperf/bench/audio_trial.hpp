@@ -11,6 +11,7 @@
 
 #include "libperf/audio/format.hpp"
 #include "libperf/audio/streams.hpp"
+#include "libperf/base/export.hpp"
 #include "libperf/base/random.hpp"
 #include "libperf/bench/audio_lane.hpp"
 #include "libperf/bench/audio_rig.hpp"
@@ -37,9 +38,9 @@ struct AudioTrialOptions {
 };
 
 /// "thread", "inline", "burst" or "file" (which is a thread). Throws: UsageError.
-AudioProducer AudioProducerByName(std::string_view name);
+PERF_EXPORT AudioProducer AudioProducerByName(std::string_view name);
 /// Throws: UsageError for periods without whole frames or whole milliseconds, and the like.
-void Check(const AudioTrialOptions& options);
+PERF_EXPORT void Check(const AudioTrialOptions& options);
 /// At most 16 MiB of a file. Throws: ConfigError for one that is none of this format.
 std::vector<std::byte> LoadSound(const std::string& path, const audio::AudioFormat& format);
 /// Packets for streams like these. Throws: ConfigError for a file that is none of this format.
