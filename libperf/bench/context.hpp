@@ -17,6 +17,8 @@ struct Context {
   const std::atomic<bool>* stop = nullptr;
   /// What is being done ("2 threads, pool 16"); may be empty, must not block.
   std::function<void(const std::string&)> on_phase;
+  /// How many allocations the process has made; null where nobody counts them.
+  std::uint64_t (*allocations)() noexcept = nullptr;
 
   bool Stopped() const noexcept { return stop != nullptr && stop->load(std::memory_order_relaxed); }
   void Phase(const std::string& text) const {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <utility>
 
+#include "allocations.hpp"
 #include "tools/common/bench/program.hpp"
 #include "verbs.hpp"
 
@@ -20,7 +21,7 @@ Verbs AllVerbs() {
 int main(int argc, char** argv) {
   using namespace perf::tool;
   return RunBenchProgram(
-      {"audiostress", "Measure audio buffering; find how many streams a machine carries.",
-       AllVerbs},
+      {"audiostress", "Measure audio buffering; find how many streams a machine carries.", AllVerbs,
+       CountedAllocations()},
       argc, argv);
 }

@@ -18,6 +18,8 @@ struct BenchProgram {
   const char* name;
   const char* what;
   Verbs (*verbs)();
+  /// See bench::Context.
+  std::uint64_t (*allocations)() noexcept = nullptr;
 };
 
 /// What a command line of such a program asks for.

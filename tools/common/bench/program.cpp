@@ -34,11 +34,13 @@ void Print(const load::Result& result, const BenchOptions& options, const std::s
   if (options.json) report::WriteStdout(json);
 }
 
-int RunVerb(const char* name, const BenchOptions& options) {
+int RunVerb(const BenchProgram& program, const BenchOptions& options) {
+  const char* const name = program.name;
   const report::OutputDir out(options.out, fmt::format("{}-{}", name, options.verb));
   bench::Context context;
   context.seed = options.seed;
   context.stop = &StopOnSignals();
+  context.allocations = program.allocations;
   if (!options.quiet) {
     context.on_phase = [](const std::string& phase) {
       if (!phase.empty()) report::WriteStderr(phase + "\n");
@@ -76,7 +78,7 @@ int RunBenchProgram(const BenchProgram& program, int argc, char** argv) {
     const BenchOptions options = ParseBenchOptions(program, argc, argv);
     if (options.done) return static_cast<int>(kPass);
     ConfigureLog(options.log_level, options.log_format);
-    return RunVerb(program.name, options);
+    return RunVerb(program, options);
   });
 }
 
