@@ -93,7 +93,7 @@ Task<void> TierSet(RedisTierPtr self, TierSetRequest request, Deadline deadline,
   const cache::SetCondition& condition = request.condition;
   const std::string name = self->names.Value(request.key);
   const std::string ms = Milliseconds(request.ttl);
-  if (condition.kind == Kind::kAlways && condition.fence == 0) {
+  if (condition.kind == Kind::kAlways && condition.fence == 0 && !condition.heard) {
     self->NoteOwn(name, request.bytes);
     std::vector<std::string> words{"SET", name};
     words.push_back(std::move(request.bytes));
@@ -101,7 +101,12 @@ Task<void> TierSet(RedisTierPtr self, TierSetRequest request, Deadline deadline,
     co_await self->Ask(words, name, true, reply, bound);
     written.status = StatusOf(reply.failure);
   } else {
-    self->NoteOwn(name, request.bytes);
+    // By script, whose writes the server reports to us as well.
+    if (condition.heard) {
+      self->ForgetOwn(name);
+    } else {
+      self->NoteOwn(name, request.bytes);
+    }
     std::vector<std::string> keys{name, self->names.Fence(request.key)};
     std::vector<std::string> arguments{
         RuleOf(condition.kind), std::to_string(condition.stamp >> 32),

@@ -134,7 +134,11 @@ std::optional<WriteOp> Flight::WriteFor(const Record& record, Duration ttl,
   if (!parts_.outbox || !options_->second_tier || ttl <= Duration::zero()) return std::nullopt;
   if (!fetched_.asked || !generations_known_) {
     // What the tier holds is not known, and may be older than this: it must not stay.
-    return MakeRemoval(parts_, now);
+    WriteOp removal = MakeRemoval(parts_, now);
+    // Others may have written since the load began, and then we replace that unseen: what was
+    // loaded is older, and must go from memory too.
+    removal.condition.heard = true;
+    return removal;
   }
   // A removal that came while we loaded may have been forgotten already.
   if (now - load_began_ > parts_.options.tier.remove_guard) return std::nullopt;

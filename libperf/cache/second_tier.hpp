@@ -43,6 +43,10 @@ struct SetCondition {
   std::uint64_t stamp = 0;
   /// Fencing: refused when a later lock on this key was given out. 0: no lock was taken.
   std::uint64_t fence = 0;
+  /// The listener hears of this write in any case, after all that it replaces: what is in memory
+  /// may be older than what others wrote before, of which a tier may not tell when ours is the
+  /// last.
+  bool heard = false;
 };
 inline constexpr std::size_t kStampOffset = 8;
 
@@ -86,7 +90,8 @@ class PERF_EXPORT TierListener {
  public:
   virtual ~TierListener();
   /// Somebody wrote or removed these keys (named as in Get), or they expired. A tier that can tell
-  /// our own writes apart leaves them out; reporting them costs one more Get.
+  /// our own writes apart leaves them out (but SetCondition::heard); reporting them costs one more
+  /// Get.
   virtual void OnKeys(std::span<const std::string> keys) = 0;
   /// The generations of these tags have changed, or their keys were lost.
   virtual void OnTags(std::span<const std::string> tags) = 0;

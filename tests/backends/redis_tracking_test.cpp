@@ -97,6 +97,30 @@ TEST_CASE("redis tracking: others' writes are heard of, our own are not") {
   CHECK_FALSE(afar.Key("end"));
 }
 
+TEST_CASE("redis tracking: a write of ours that is to be heard is, whatever else we wrote") {
+  const auto url = test::RedisUrl();
+  if (!url) return;
+  Tier mine(*url, Named("heard"));
+  Tier theirs(*url, Named("heard"));
+  mine.Settle();
+  theirs.Settle();
+  Heard heard(mine.tier);
+  SetCondition condition;
+  condition.heard = true;
+  for (std::uint64_t stamp = 1; stamp < 50; stamp += 2) {
+    heard.Forget();
+    mine.Set("k", Stamped(stamp), seconds(60), {SetCondition::Kind::kUnlessNewer, stamp, 0});
+    theirs.Remove({"k"});
+    CHECK(mine.Set("k", Stamped(stamp + 1), seconds(60), condition).status == TierStatus::kOk);
+    // Theirs may have been told before, with or without ours.
+    theirs.Set("end", "v");
+    CHECK(Eventually([&] { return heard.Key("k") && heard.Key("end"); }));
+    heard.Forget();
+    mine.Set("k", Stamped(stamp + 1), seconds(60), condition);
+    CHECK(Eventually([&] { return heard.Key("k"); }));
+  }
+}
+
 TEST_CASE("redis tracking: each value that two write by turns is heard of by who wrote before") {
   const auto url = test::RedisUrl();
   if (!url) return;

@@ -82,10 +82,18 @@ void FakeServer::Tell(const FakeTier* from, const std::vector<std::string>& keys
   {
     const std::lock_guard lock(mutex_);
     tiers = tiers_;
+    for (const std::string& key : keys) writers_[key] = from;
   }
   for (FakeTier* tier : tiers) {
     if (tier != from || tier->tell_own_) tier->Notify(keys, tags);
   }
+}
+
+std::vector<std::string> FakeServer::NotLastOf(const FakeTier* tier,
+                                               std::vector<std::string> keys) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(keys, [&](const std::string& key) { return writers_[key] == tier; });
+  return keys;
 }
 
 FakeTier::FakeTier(FakeServer& server, std::uint64_t seed) : server_(server), random_(seed) {
@@ -129,6 +137,16 @@ void FakeTier::HoldGets(bool hold) {
   for (auto& run : held) upkeep_.Post(std::move(run));
 }
 
+void FakeTier::HoldReports(bool hold) {
+  std::vector<std::string> held;
+  {
+    const std::lock_guard lock(reports_mutex_);
+    hold_reports_ = hold;
+    if (!hold) held = std::exchange(held_reports_, {});
+  }
+  if (!held.empty()) Notify(server_.NotLastOf(this, std::move(held)), {});
+}
+
 void FakeTier::ReleaseSets() {
   std::vector<std::function<void()>> held;
   {
@@ -150,6 +168,14 @@ void FakeTier::TellListener(const std::function<void(TierListener&)>& tell) {
 
 void FakeTier::Notify(const std::vector<std::string>& keys, const std::vector<std::string>& tags) {
   if (!Coherent()) return;
+  {
+    const std::lock_guard lock(reports_mutex_);
+    if (hold_reports_) {
+      held_reports_.insert(held_reports_.end(), keys.begin(), keys.end());
+      if (tags.empty()) return;
+      return TellListener([&](TierListener& listener) { listener.OnTags(tags); });
+    }
+  }
   TellListener([&](TierListener& listener) {
     if (!keys.empty()) listener.OnKeys(keys);
     if (!tags.empty()) listener.OnTags(tags);
@@ -251,7 +277,9 @@ void FakeTier::Set(std::string key, std::string bytes, Duration ttl, SetConditio
       deadline,
       [this, key = std::move(key), bytes = std::move(bytes), ttl, condition] {
         const TierWritten written = server_.Set(key, bytes, ttl, condition);
-        if (written.status == TierStatus::kOk) server_.Tell(this, {key}, {});
+        if (written.status == TierStatus::kOk) {
+          server_.Tell(condition.heard ? nullptr : this, {key}, {});
+        }
         return written;
       },
       std::move(done), Hold::kSet);

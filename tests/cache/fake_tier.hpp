@@ -64,6 +64,7 @@ class FakeServer {
   std::uint64_t StampOf(const std::string& key);
   void Tell(const FakeTier* from, const std::vector<std::string>& keys,
             const std::vector<std::string>& tags);
+  std::vector<std::string> NotLastOf(const FakeTier* tier, std::vector<std::string> keys);
 
   const TimeSource& time_;
   std::mutex mutex_;
@@ -71,6 +72,7 @@ class FakeServer {
   std::map<std::string, std::uint64_t> tags_;
   std::map<std::string, Held> locks_;
   std::map<std::string, std::uint64_t> fences_;
+  std::map<std::string, const FakeTier*> writers_;  // who wrote last, and is not told of it
   std::vector<FakeTier*> tiers_;
 };
 
@@ -94,6 +96,9 @@ class FakeTier final : public SecondTier {
   void SetCoherent(bool coherent);
   /// Also of our own writes, as some tiers do.
   void TellOwnWrites(bool tell) { tell_own_ = tell; }
+  /// Reports of keys wait; then those whose last write was ours are not told: as Redis, which
+  /// reports a key once a turn and tells nobody of what he wrote himself.
+  void HoldReports(bool hold);
   /// Gets wait until Release.
   void HoldGets(bool hold);
   /// The next Set takes place when ReleaseSets is called, whoever has given it up before.
@@ -143,6 +148,9 @@ class FakeTier final : public SecondTier {
   std::atomic<bool> down_{false}, coherent_{true}, tell_own_{false}, hold_set_{false};
   std::atomic<int> renewed_{0}, renewals_refused_{0};
   std::atomic<std::uint64_t> requests_{0};
+  std::mutex reports_mutex_;
+  bool hold_reports_ = false;
+  std::vector<std::string> held_reports_;
   std::mutex listener_mutex_;
   TierListener* listener_ = nullptr;
   Gate gate_;

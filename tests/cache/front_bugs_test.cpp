@@ -128,6 +128,25 @@ TEST_CASE("bug 2: removed by another process, and the invalidation is lost") {
   CHECK(pair.a->Get("k", Soon()).status == AnswerStatus::kAbsent);
 }
 
+TEST_CASE("bug 2: removed by another process, while what we load replaces that unseen") {
+  Pair pair;
+  EntryOptions options = pair.a->Defaults();
+  options.ttl = 1s;
+  // A write of ours is under way for so long that its value is of no use any more: the next load
+  // does not ask the tier, whose value is older, and removes what is there.
+  pair.tier_a->HoldNextSet();
+  CHECK(pair.a->Set("k", "first", In(1ms), &options).tier == Written::Tier::kPending);
+  pair.time.Advance(2s);
+  SlowLoad load(*pair.a, pair.a->Defaults());
+  pair.tier_a->HoldReports(true);
+  CHECK(pair.b->Remove("k", Soon()).tier == Written::Tier::kWritten);
+  CHECK(load.End().value.Bytes() == "old");
+  pair.tier_a->ReleaseSets();
+  REQUIRE(Eventually([&] { return pair.a->Stats().repair_pending == 0; }));
+  pair.tier_a->HoldReports(false);
+  CHECK(pair.a->GetOrSet("k", Gives("new"), Soon()).value.Bytes() == "new");
+}
+
 TEST_CASE("prefix and clear during a load win") {
   Overtakes([](Pair& pair) { pair.a->RemovePrefix("", Soon()); }, true);
   Overtakes([](Pair& pair) { pair.a->Clear(Soon()); }, true);
