@@ -252,8 +252,8 @@ TEST_CASE("slot queue: a flush beside both ends; the reader sees one epoch after
       }
     });
     // Where three threads share a processor a yield may take as long as two of its time slices.
-    const Deadline enough = Deadline::After(Clock::now(), std::chrono::seconds(1));
-    for (int i = 0; i < 5000 && (i < 100 || !enough.Passed(Clock::now())); ++i) {
+    const auto enough = perf::Deadline::After(perf::Clock::now(), std::chrono::seconds(1));
+    for (int i = 0; i < 5000 && (i < 100 || !enough.Passed(perf::Clock::now())); ++i) {
       queue->Flush();
       std::this_thread::yield();
     }

@@ -82,6 +82,16 @@ RtpPayloadMap::RtpPayloadMap() {
   }
 }
 
+std::optional<std::uint8_t> RtpPayloadMap::StaticType(const RtpPayload& payload) noexcept {
+  for (const Static& known : kStatic) {
+    if (known.rate == payload.clock_rate && known.channels == payload.channels &&
+        EqualsIgnoreCase(known.name, payload.name)) {
+      return known.type;
+    }
+  }
+  return std::nullopt;
+}
+
 bool RtpPayloadMap::Set(std::string_view text) {
   const std::size_t sign = text.find('=');
   if (sign == std::string_view::npos) return false;

@@ -49,6 +49,8 @@ class PERF_EXPORT RtpPayloadMap {
   void Set(std::uint8_t type, RtpPayload payload) { payloads_[type] = std::move(payload); }
   /// "125=PCMU/8000/2"; false for other text.
   bool Set(std::string_view text);
+  /// The type that stands for it in RFC 3551.
+  static std::optional<std::uint8_t> StaticType(const RtpPayload& payload) noexcept;
   /// Requires: type < 128.
   const RtpPayload& At(std::uint8_t type) const noexcept { return payloads_[type]; }
 
