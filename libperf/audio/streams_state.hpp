@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <mutex>
 #include <vector>
 
@@ -55,7 +56,7 @@ class StreamsState {
   Slab slab_;
   StreamWaits waits_;
   mutable std::mutex mutex_;
-  std::vector<Place> places_;
+  std::deque<Place> places_;  // grows without a copy that would stay behind in the heap
   std::uint32_t first_free_ = kNowhere;
   std::size_t open_ = 0;
   Xruns gone_overruns_, gone_underruns_;

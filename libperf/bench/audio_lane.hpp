@@ -69,6 +69,12 @@ class AudioLane {
   std::span<audio::Paced* const> Readers() const noexcept { return paced_readers_; }
   std::span<audio::Paced* const> Writers() const noexcept { return paced_writers_; }
 
+  /// How many were due at the readers. Requires: no end runs.
+  std::uint64_t Frames() const noexcept {
+    std::uint64_t frames = 0;
+    for (const ReadTally& tally : reads_) frames += tally.packets.Seen() + tally.underrun_frames;
+    return frames;
+  }
   /// Adds to what was counted so far. Requires: no end runs.
   void Count(load::AudioResult& result) const {
     PacketTally packets;

@@ -51,6 +51,8 @@ struct PacketTally {
   std::uint64_t leaked = 0;  // another stream's
   std::uint64_t repeated = 0;
 
+  /// All that were looked at.
+  std::uint64_t Seen() const noexcept { return whole + torn + leaked + repeated; }
   /// `next`: the number that comes next, which is moved on.
   void Count(const TestPackets::Seen& seen, std::uint32_t stream, std::uint64_t& next) noexcept {
     if (!seen.whole) {

@@ -80,12 +80,11 @@ void AudioRig::Run(Duration length) const {
 }
 
 RigFigures AudioRig::Stop() {
-  const Snapshot end = Now();
   RigFigures figures;
-  figures.length = end.at - begin_.at;
-  figures.cpu = end.cpu - begin_.cpu;
-  figures.faults = end.faults - begin_.faults;
-  figures.allocations = end.allocations - begin_.allocations;
+  figures.length = end_.at - begin_.at;
+  figures.cpu = end_.cpu - begin_.cpu;
+  figures.faults = end_.faults - begin_.faults;
+  figures.allocations = end_.allocations - begin_.allocations;
   // Who reads ends first: what is not read any more has nobody to miss it.
   for (auto& pacer : readers_) pacer->Stop();
   for (auto& pacer : writers_) pacer->Stop();

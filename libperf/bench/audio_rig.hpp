@@ -50,7 +50,9 @@ class AudioRig {
   void Begin();
   /// Returns after `length`, or when it was stopped from outside.
   void Run(Duration length) const;
-  /// What was counted since Begin, and ends all threads. Called once.
+  /// What the process does from now on, such as to close streams, is not the streams' doing.
+  void End() { end_ = Now(); }
+  /// What was counted since Begin, and ends all threads. Called once, after End.
   RigFigures Stop();
 
  private:
@@ -64,7 +66,7 @@ class AudioRig {
 
   const Context& context_;
   audio::CoreThreads threads_;
-  Snapshot begin_;
+  Snapshot begin_, end_;
   Pacers readers_, writers_;
 };
 

@@ -57,6 +57,7 @@ void RunNull(const AudioTrialOptions& options, Duration length, const Context& c
   rig.Run(kWarmup);
   rig.Begin();
   rig.Run(length);
+  rig.End();
   const RigFigures figures = rig.Stop();
   load::AudioResult audio;
   audio.streams = options.streams;
@@ -115,7 +116,7 @@ void RunVirtual(const AudioRunOptions& options, const Context& context, Findings
   load::AudioResult audio;
   if (context.allocations != nullptr) audio.hot_allocs = context.allocations() - allocations;
   audio.streams = opened.streams.size();
-  audio.frames = tally.LateUs().Count();
+  audio.frames = lane.Frames();
   audio.late = stats::Summarize(tally.LateUs());
   lane.Count(audio);
   if (audio.frames > 0) {

@@ -131,6 +131,7 @@ void AudioTrial::Run(Duration warmup, Duration length) {
   rig_.Run(warmup);
   rig_.Begin();
   rig_.Run(length);
+  rig_.End();
 }
 
 double AudioTrial::Close(double share, Random random) {

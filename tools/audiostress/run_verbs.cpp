@@ -7,6 +7,9 @@
 #include "libperf/base/error.hpp"
 #include "libperf/base/text.hpp"
 #include "libperf/bench/audio_capacity.hpp"
+#include "libperf/bench/audio_compare.hpp"
+#include "libperf/bench/audio_faults.hpp"
+#include "libperf/bench/audio_memory.hpp"
 #include "libperf/bench/audio_run.hpp"
 #include "tools/common/bench/words.hpp"
 #include "verbs.hpp"
@@ -17,10 +20,15 @@ namespace {
 /// What streams are like, for all verbs that drive some.
 class TrialFlags {
  public:
-  void Declare(Flags& flags) {
+  /// What streams are like.
+  void DeclareShape(Flags& flags) {
     flags.Word("--format", format_, "F", "sample type, rate, channels (default s16:24000:1)");
     flags.Word("--period", period_, "TIME", "that one packet holds (default 20ms)");
     flags.Word("--buffer", buffer_, "TIME", "that a stream may hold (default 200ms)");
+  }
+  /// And how they are driven.
+  void Declare(Flags& flags) {
+    DeclareShape(flags);
     flags.Word("--fill", fill_, "TIME", "that it holds when it begins (default: half of that)");
     flags.Word("--budget", budget_, "SIZE", "for all streams (default 512MiB)");
     flags.Word("--producer", producer_, "KIND", "thread, inline, burst or file (default thread)");
@@ -111,12 +119,94 @@ class Capacity final : public Verb {
               required_;
 };
 
+class Memory final : public Verb {
+ public:
+  Memory() : Verb("memory", "what a stream takes, beside one std::vector for each") {}
+  void Declare(Flags& flags) override {
+    trial_.DeclareShape(flags);
+    flags.Word("--fill", fill_, "TIME", "that waits in each stream (default: the whole buffer)");
+    flags.Word("--from", from_, "N", "streams at which the slope begins (default 1000)");
+    flags.Word("--to", to_, "N", "and at which it ends (default 10000)");
+    flags.Word("--burst", burst_, "TIME", "of speech that comes at once (default 7s; 0: none)");
+    flags.Word("--cold", cold_, "KIND", "how it waits: none, flac, opus, g711 (default flac)");
+    flags.Word("--input", input_, "FILE", "the speech (default: a voice of our own)");
+    flags.Word("--require", required_, "SHARE", "saved of the naive design's bytes at least");
+  }
+  Run Bind(std::optional<std::uint64_t>) override {
+    bench::AudioMemoryOptions options;
+    options.trial = trial_.Options();
+    options.trial.input = input_;
+    if (!fill_.empty()) options.trial.fill = DurationOf("--fill", fill_);
+    options.from = CountOf("--from", from_);
+    options.to = CountOf("--to", to_);
+    options.burst = DurationOf("--burst", burst_);
+    options.cold = audio::ColdKindByName(cold_);
+    if (!required_.empty()) options.required = ShareOf("--require", required_);
+    return
+        [options](const bench::Context& context) { return bench::AudioMemory(options, context); };
+  }
+
+ private:
+  TrialFlags trial_;
+  std::string fill_, from_ = "1000", to_ = "10000", burst_ = "7s", cold_ = "flac", input_,
+                     required_;
+};
+
+class Compare final : public Verb {
+ public:
+  Compare() : Verb("compare", "the same packets through different buffers") {}
+  void Declare(Flags& flags) override {
+    flags.Words("--impl", options_.impls, "mutex, spsc, slots, mirror (default all)");
+    flags.Word("--streams", streams_, "N", "so many (default 10000)");
+    trial_.Declare(flags);
+    flags.Count("--rounds", options_.rounds, "so many, in turns (default 3)");
+    flags.Word("--duration", length_, "TIME", "of virtual time, each (default 10s)");
+  }
+  Run Bind(std::optional<std::uint64_t>) override {
+    bench::AudioCompareOptions options = options_;
+    options.trial = trial_.Options();
+    options.trial.streams = CountOf("--streams", streams_);
+    options.length = DurationOf("--duration", length_);
+    return
+        [options](const bench::Context& context) { return bench::AudioCompare(options, context); };
+  }
+
+ private:
+  bench::AudioCompareOptions options_;
+  TrialFlags trial_;
+  std::string streams_ = "10000", length_ = "10s";
+};
+
+class Faults final : public Verb {
+ public:
+  Faults() : Verb("faults", "ten bugs that other audio buffers had, tried on ours") {}
+  void Declare(Flags& flags) override {
+    what_ = "which (default all):";
+    for (const std::string& name : bench::AudioFaultCases()) what_ += " " + name;
+    flags.Words("--case", options_.cases, what_.c_str());
+    flags.Word("--rounds", rounds_, "N", "of what is done again and again (default 1000)");
+  }
+  Run Bind(std::optional<std::uint64_t>) override {
+    bench::AudioFaultsOptions options = options_;
+    options.rounds = CountOf("--rounds", rounds_);
+    return
+        [options](const bench::Context& context) { return bench::AudioFaults(options, context); };
+  }
+
+ private:
+  bench::AudioFaultsOptions options_;
+  std::string what_, rounds_ = "1000";
+};
+
 }  // namespace
 
 Verbs RunVerbs() {
   Verbs verbs;
   verbs.push_back(std::make_unique<RunVerb>());
   verbs.push_back(std::make_unique<Capacity>());
+  verbs.push_back(std::make_unique<Memory>());
+  verbs.push_back(std::make_unique<Compare>());
+  verbs.push_back(std::make_unique<Faults>());
   return verbs;
 }
 
