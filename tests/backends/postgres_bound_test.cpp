@@ -39,8 +39,9 @@ Task<void> Impatient(PgPoolBench& bench, int& left, int& working, int& timed_out
   SqlReply reply;
   while (left > 0) {
     --left;
-    // Every other statement takes longer than anybody waits for it.
-    const std::string text = left % 2 == 0 ? "select pg_sleep(10)" : "select 1";
+    // Every other statement takes longer than anybody waits for it, but not longer than its end is
+    // waited for: a request to cancel that comes before its statement is not heard.
+    const std::string text = left % 2 == 0 ? "select pg_sleep(0.3)" : "select 1";
     co_await bench.Run(text, reply, Deadline::After(Clock::now(), 5ms));
     if (reply.failure.kind == ErrorKind::kTimeout) ++timed_out;
   }
