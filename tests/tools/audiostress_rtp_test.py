@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""audiostress replay as its users call it: real dumps to the packet, made ones of every kind, exit codes."""
+"""audiostress replay and rtp as their users call them: real dumps to the packet, made ones of every kind, what ffmpeg and
+GStreamer send and play, exit codes."""
+import json
 import math
 import os
+import shutil
+import signal
+import socket
 import struct
+import subprocess
+import time
 import unittest
 import wave
 
-from harness import SOURCE, PerfctlCase, main
+from harness import PERFCTL, SOURCE, PerfctlCase, main
 
 SHARED = os.path.join(os.path.dirname(SOURCE), "shared", "audio")
 
@@ -136,6 +143,132 @@ class Replay(PerfctlCase):
         whole = rtpdump([(20 * i, rtp(i, 160 * i)) for i in range(10)])
         row = self.rows(self.write("cut.rtp", whole[:-100]))[0]
         self.assertEqual((row["packets"], row["ends_early"]), (9, True))
+
+
+def free_port():
+    """An even one, whose neighbour for RTCP is free as well."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as two:
+            one.bind(("127.0.0.1", 0))
+            port = one.getsockname()[1] & ~1
+            try:
+                one.close()
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as again:
+                    again.bind(("127.0.0.1", port))
+                    two.bind(("127.0.0.1", port + 1))
+                return port
+            except OSError:
+                continue
+
+
+def has(*programs):
+    return all(shutil.which(program) for program in programs)
+
+
+class Rtp(PerfctlCase):
+    def rtp(self, *args):
+        return ["rtp", *args, "--json", "--out", os.path.join(self.dir, "results")]
+
+    def receive(self, sender, *args):
+        """The first row of what `sender`, given a port, brings."""
+        port = free_port()
+        ear = self.start(*self.rtp("--receive", "--listen", f"127.0.0.1:{port}", "--duration", "60s", "--idle", "1s", *args))
+        line = ""
+        while "listening" not in line:
+            line = ear.stderr.readline()
+            self.assertTrue(line, "it ended before it listened")
+        sent = subprocess.run(sender(port), capture_output=True, text=True, timeout=60, check=False, cwd=self.dir)
+        self.assertIn(sent.returncode, (0, 75), sent.stderr)  # 75: ours, on a busy machine
+        out, err = ear.communicate(timeout=90)
+        self.assertEqual(ear.returncode, 0, err)
+        return json.loads(out)["bench"]["rows"][0]
+
+    def check(self, row, payload, packets):
+        self.assertEqual((row["payload"], row["lost"], row["duplicates"], row["undecodable"], row["rcvbuf_errors"]),
+                         (payload, 0, 0, 0, 0))
+        self.assertGreaterEqual(row["packets"], packets)
+
+    @unittest.skipUnless(has("ffmpeg"), "ffmpeg is not installed")
+    def test_what_ffmpeg_sends(self):
+        for codec, rate, channels, payload, more in (("pcm_mulaw", 8000, 1, "PCMU/8000", []),
+                                                     ("pcm_alaw", 8000, 1, "PCMA/8000", []),
+                                                     ("pcm_s16be", 44100, 2, "L16/44100/2", []),
+                                                     ("pcm_s16be", 16000, 1, "L16/16000", ["--pt", "97=L16/16000"])):
+            with self.subTest(payload):
+                row = self.receive(lambda port, codec=codec, rate=rate, channels=channels: [
+                    "ffmpeg", "-nostdin", "-v", "error", "-re", "-f", "lavfi", "-i", f"sine=frequency=440:sample_rate={rate}:duration=2",
+                    "-ac", str(channels), "-c:a", codec, "-f", "rtp", f"rtp://127.0.0.1:{port}"], *more)
+                self.check(row, payload, 10)  # of up to a KiB
+                self.assertGreater(row["played_ms"], 1500)
+
+    @unittest.skipUnless(has("gst-launch-1.0"), "GStreamer is not installed (gst-launch-1.0)")
+    def test_what_gstreamer_sends(self):
+        for caps, pay, payload, more in (("audio/x-raw,rate=8000,channels=1 ! mulawenc", "rtppcmupay", "PCMU/8000", []),
+                                         ("audio/x-raw,rate=8000,channels=1 ! alawenc", "rtppcmapay", "PCMA/8000", []),
+                                         ("audioconvert ! audio/x-raw,format=S16BE,rate=48000,channels=2", "rtpL16pay", "L16/48000/2",
+                                          ["--pt", "96=L16/48000/2"])):
+            with self.subTest(payload):
+                row = self.receive(lambda port, caps=caps, pay=pay: (
+                    f"gst-launch-1.0 -q audiotestsrc is-live=true num-buffers=100 samplesperbuffer=160 ! {caps} ! {pay} ! "
+                    f"udpsink host=127.0.0.1 port={port}").split(), *more)
+                self.check(row, payload, 20)
+
+    @unittest.skipUnless(has("ffmpeg"), "ffmpeg is not installed")
+    def test_ffmpeg_plays_what_is_sent(self):
+        for codec, more in (("PCMU/8000", []), ("PCMA/8000", []), ("L16/48000/2", ["--send-pt", "111"])):
+            with self.subTest(codec):
+                port, sdp = free_port(), os.path.join(self.dir, "stream.sdp")
+                mouth = self.start(*self.rtp("--send", "--to", f"127.0.0.1:{port}", "--codec", codec, "--sdp", sdp,
+                                             "--duration", "60s", *more))
+                end = time.monotonic() + 20
+                while not os.path.exists(sdp) and time.monotonic() < end:
+                    time.sleep(0.02)
+                done = subprocess.run(["ffmpeg", "-nostdin", "-v", "error", "-protocol_whitelist", "file,rtp,udp", "-i", sdp, "-t", "1.5",
+                                       "-ac", "1", "-ar", "8000", "-f", "s16le", "-"], capture_output=True, timeout=60, check=False)
+                mouth.send_signal(signal.SIGINT)
+                mouth.communicate(timeout=30)
+                os.unlink(sdp)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                samples = struct.unpack(f"<{len(done.stdout) // 2}h", done.stdout)
+                self.assertGreaterEqual(len(samples), 8000)
+                # A tone of 440 Hz crosses zero upwards so often; any gap or noise would be seen.
+                ups = sum(a < 0 <= b for a, b in zip(samples, samples[1:]))
+                self.assertAlmostEqual(ups / len(samples) * 8000, 440, delta=5)
+                self.assertGreater(max(samples), 7000)
+
+    def test_to_itself(self):
+        for sockets in ("per-thread", "per-stream"):
+            with self.subTest(sockets):
+                done = self.perfctl(*self.rtp("--send", "--receive", "--streams", "50", "--duration", "1s", "--sockets", sockets))
+                self.assertIn(done.code, (0, 75))  # 75: the machine was busy; no count is excused by it
+                row = done.json["bench"]["rows"][0]
+                self.assertEqual([row[name] for name in ("lost", "duplicates", "reordered", "unsent", "rcvbuf_errors", "socket_drops",
+                                                         "other_packets")], [0] * 7)
+                self.assertEqual(row["packets"], row["sent"])
+                self.assertGreaterEqual(row["sent"], 2 * 50 * 40)
+                self.assertEqual(row["sockets"], 100 if sockets == "per-stream" else 2 * (os.cpu_count() or 1))
+                audio = done.json["audio"]
+                self.assertEqual((audio["streams"], audio["lost"], audio["torn"], audio["leaked"]), (50, 0, 0, 0))
+
+    def test_one_sends_another_receives(self):
+        for sockets in ("per-thread", "per-stream"):
+            with self.subTest(sockets):
+                row = self.receive(lambda port, sockets=sockets: [
+                    PERFCTL, *self.rtp("--send", "--to", f"127.0.0.1:{port}", "--streams", "20", "--duration", "1s", "--sockets", sockets,
+                                       "--quiet")],
+                                   "--sockets", sockets, "--streams", "20")
+                self.check(row, "", 20 * 40)
+
+    def test_what_is_refused(self):
+        for code, args, says in ((64, [], "--send, --receive or both"), (64, ["--send", "--to", "192.0.2.1:5004"], "--allow-host 192.0.2.1"),
+                                 (64, ["--receive", "--listen", "0.0.0.0:5004"], "--allow-host"), (64, ["--send", "--to", "nowhere"], "nowhere"),
+                                 (64, ["--send", "--codec", "G729/8000"], "--codec"), (64, ["--send", "--period", "0.5ms"], "milliseconds"),
+                                 (64, ["--send", "--streams", "0"], "--streams"), (64, ["--send", "--sockets", "many"], "--sockets"),
+                                 (65, ["--send", "--file", "absent.wav"], "absent.wav")):
+            with self.subTest(args):
+                done = self.perfctl(*self.rtp(*args))
+                self.assert_code(done, code)
+                self.assertIn(says, done.err)
 
 
 if __name__ == "__main__":
