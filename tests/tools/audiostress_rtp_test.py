@@ -259,6 +259,18 @@ class Rtp(PerfctlCase):
                                    "--sockets", sockets, "--streams", "20")
                 self.check(row, "", 20 * 40)
 
+    def test_streams_that_are_fed_over_udp(self):
+        done = self.perfctl("run", "--producer", "rtp", "--streams", "60", "--duration", "1s", "--buffer", "400ms", "--json",
+                            "--out", os.path.join(self.dir, "results"))
+        self.assertIn(done.code, (0, 75, 99))  # 99: the sender was kept from running for 200 ms
+        audio = done.json["audio"]
+        self.assertEqual((audio["streams"], audio["lost"], audio["torn"], audio["leaked"], audio["repeated"]), (60, 0, 0, 0, 0))
+        self.assertEqual(audio["hot_allocs"], 0)
+        self.assertGreater(audio["frames"], 60 * 40)
+        self.assertLess(audio["underruns"]["frames"], audio["frames"] / 2)
+        self.assert_code(self.perfctl("run", "--producer", "rtp", "--close", "0.5"), 64)
+        self.assert_code(self.perfctl("run", "--producer", "rtp", "--virtual"), 64)
+
     def test_what_is_refused(self):
         for code, args, says in ((64, [], "--send, --receive or both"), (64, ["--send", "--to", "192.0.2.1:5004"], "--allow-host 192.0.2.1"),
                                  (64, ["--receive", "--listen", "0.0.0.0:5004"], "--allow-host"), (64, ["--send", "--to", "nowhere"], "nowhere"),
