@@ -136,7 +136,6 @@ Traffic::Traffic(const AudioRtpOptions& options, const Context& context)
   hear_.test = content_.AsTest();
   hear_.first_ssrc = kFirstSsrc;
   if (to_ourselves_) hear_.most_played = 0;
-  if (to_ourselves_ && options.socket_per_stream) hear_.most_streams = 4;
   for (std::size_t core = 0; core < rig_.Cores(); ++core) {
     inboxes_.push_back(std::make_unique<backends::RtpInbox>());
     outboxes_.push_back(std::make_unique<backends::RtpOutbox>(kBatch, content_.Room()));
