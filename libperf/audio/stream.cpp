@@ -74,7 +74,12 @@ void Stream::Finish() noexcept {
 }
 
 Readiness Stream::Look(WaitKind kind) const noexcept {
-  if (Closed()) return Readiness::kClosed;
+  const Readiness seen = LookAtFill(kind);
+  // Afterwards: a close empties the queue, and what it leaves is no room to write and no end.
+  return Closed() ? Readiness::kClosed : seen;
+}
+
+Readiness Stream::LookAtFill(WaitKind kind) const noexcept {
   const bool empty = Fill() == 0;
   const bool dry = empty && !queue_.Held();
   switch (kind) {

@@ -149,6 +149,7 @@ class PERF_EXPORT Stream {
          const SlotQueue::Shape& shape) noexcept;
   ~Stream() = default;
   void Release() noexcept;
+  Readiness LookAtFill(WaitKind kind) const noexcept;
   void Wake(SlotQueue::Side side) noexcept;
   void WakeAll() noexcept;
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "libperf/backends/rtp_demux.hpp"
 
-#include <bit>
 #include <cstring>
 
 namespace perf::backends {
@@ -20,19 +19,30 @@ std::uint64_t Hash(const audio::Endpoint& source, std::uint32_t ssrc) noexcept {
 
 }  // namespace
 
-RtpDemux::RtpDemux(std::size_t most) : most_(most), places_(std::bit_ceil(2 * most + 1)) {}
-
-std::optional<std::size_t> RtpDemux::Find(const audio::Endpoint& source,
-                                          std::uint32_t ssrc) noexcept {
+RtpDemux::Place& RtpDemux::PlaceOf(const audio::Endpoint& source, std::uint32_t ssrc) noexcept {
   const std::size_t mask = places_.size() - 1;
-  for (std::size_t at = Hash(source, ssrc) & mask;; at = (at + 1) & mask) {
-    Place& place = places_[at];
-    if (place.number == kFree) {
-      if (size_ == most_) return std::nullopt;
-      place = {source, ssrc, static_cast<std::uint32_t>(size_)};
-      return size_++;
-    }
-    if (place.ssrc == ssrc && place.source == source) return place.number;
+  std::size_t at = Hash(source, ssrc) & mask;
+  while (places_[at].number != kFree &&
+         (places_[at].ssrc != ssrc || places_[at].source != source)) {
+    at = (at + 1) & mask;
+  }
+  return places_[at];
+}
+
+std::optional<std::size_t> RtpDemux::Find(const audio::Endpoint& source, std::uint32_t ssrc) {
+  const Place& place = PlaceOf(source, ssrc);
+  if (place.number != kFree) return place.number;
+  if (size_ == most_) return std::nullopt;
+  if (2 * (size_ + 1) > places_.size()) Grow();
+  PlaceOf(source, ssrc) = {source, ssrc, static_cast<std::uint32_t>(size_)};
+  return size_++;
+}
+
+void RtpDemux::Grow() {
+  std::vector<Place> before(2 * places_.size());
+  before.swap(places_);
+  for (const Place& place : before) {
+    if (place.number != kFree) PlaceOf(place.source, place.ssrc) = place;
   }
 }
 

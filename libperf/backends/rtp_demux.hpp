@@ -12,14 +12,14 @@
 namespace perf::backends {
 
 /// Tells the streams of one socket apart, by who sends them and their SSRC.
-/// Thread safety: none. Memory: 64 bytes for each of `most` streams, allocated when it is made.
+/// Thread safety: none. Memory: at most 128 bytes a stream; allocated when streams are new.
 class PERF_EXPORT RtpDemux {
  public:
-  explicit RtpDemux(std::size_t most);
+  explicit RtpDemux(std::size_t most) : most_(most), places_(kFirstPlaces) {}
 
   /// The number of a stream: they count from 0 in the order of their first packets. Nothing for a
   /// new one where `most` are known.
-  std::optional<std::size_t> Find(const audio::Endpoint& source, std::uint32_t ssrc) noexcept;
+  std::optional<std::size_t> Find(const audio::Endpoint& source, std::uint32_t ssrc);
   std::size_t Size() const noexcept { return size_; }
 
  private:
@@ -29,9 +29,14 @@ class PERF_EXPORT RtpDemux {
     std::uint32_t number = kFree;
   };
   static constexpr std::uint32_t kFree = 0xffff'ffff;
+  static constexpr std::size_t kFirstPlaces = 32;
+
+  /// Where it is, or where it belongs.
+  Place& PlaceOf(const audio::Endpoint& source, std::uint32_t ssrc) noexcept;
+  void Grow();
 
   std::size_t most_, size_ = 0;
-  std::vector<Place> places_;  // twice as many at least, a power of two
+  std::vector<Place> places_;  // twice as many as streams at least, a power of two
 };
 
 }  // namespace perf::backends

@@ -17,6 +17,7 @@ enum class AudioProducer : std::uint8_t {
   kThread,  // another thread on the same core, one packet a period
   kInline,  // the reader's own thread
   kBurst,   // another thread, a third of a buffer at a time
+  kRtp,     // real UDP: a socket on the same core, one packet a period (not the lane's writers)
 };
 
 /// How packets flow through streams.

@@ -22,7 +22,6 @@
 namespace perf::bench {
 namespace {
 
-constexpr Duration kTick = std::chrono::milliseconds(1);
 constexpr Duration kDrain = std::chrono::milliseconds(300);
 constexpr Duration kLook = std::chrono::milliseconds(50);
 constexpr std::size_t kMostStreams = 100'000, kBatch = 128;
@@ -46,7 +45,7 @@ void Check(const AudioRtpOptions& options) {
   }
   if (options.send &&
       (!options.shape.payload.Decodable() || options.shape.Frames() == 0 ||
-       options.shape.period % kTick != Duration::zero() || options.shape.Bytes() > 60'000)) {
+       options.shape.period % kRtpTick != Duration::zero() || options.shape.Bytes() > 60'000)) {
     throw UsageError(
         "rtp: sent can be PCMU, PCMA and L16, in periods of whole milliseconds that "
         "fit into a datagram");
@@ -121,7 +120,7 @@ std::size_t Cores(const AudioRtpOptions& options) {
 }
 
 RtpContent Content(const AudioRtpOptions& options, bool to_ourselves) {
-  return to_ourselves && options.file.empty() ? RtpContent::Test(options.shape)
+  return to_ourselves && options.file.empty() ? RtpContent::Test(TestPackets(options.shape.Bytes()))
                                               : RtpContent::Sound(options.shape, options.file);
 }
 
@@ -130,14 +129,13 @@ Traffic::Traffic(const AudioRtpOptions& options, const Context& context)
       context_(context),
       to_ourselves_(options.send && options.receive && options.to.empty()),
       content_(Content(options, to_ourselves_)),
-      ticks_(static_cast<std::size_t>(options.shape.period / kTick)),
+      ticks_(static_cast<std::size_t>(options.shape.period / kRtpTick)),
       rig_(Cores(options), context) {
   if (options.socket_per_stream) RaiseDescriptors();
   hear_.play = options.play;
   hear_.test = content_.AsTest();
   hear_.first_ssrc = kFirstSsrc;
   if (to_ourselves_) hear_.most_played = 0;
-  if (to_ourselves_ && options.socket_per_stream) hear_.most_streams = 4;
   for (std::size_t core = 0; core < rig_.Cores(); ++core) {
     inboxes_.push_back(std::make_unique<backends::RtpInbox>());
     outboxes_.push_back(std::make_unique<backends::RtpOutbox>(kBatch, content_.Room()));
@@ -167,7 +165,7 @@ backends::RtpSocket& Traffic::Open(const audio::Endpoint& local, bool share) {
 void Traffic::Listen(backends::RtpSocket& socket, std::size_t core) {
   ears_.push_back(
       std::make_unique<RtpEar>(socket, *inboxes_[core], options_.payloads, hear_, start_));
-  listeners_[core]->Add(*ears_.back());
+  listeners_[core]->Add(socket, *ears_.back());
 }
 
 void Traffic::Send(std::size_t core, backends::RtpSocket& socket, std::uint32_t stream) {
@@ -239,9 +237,9 @@ void Traffic::Run() {
   before_ = backends::ReadUdpCounters();
   // Who only sends is what is measured.
   if (!options_.receive) {
-    rig_.Add(senders, options_.shape.period, {}, kTick);
+    rig_.Add(senders, options_.shape.period, {}, kRtpTick);
   } else {
-    rig_.Add(listeners, kTick, senders, options_.shape.period);
+    rig_.Add(listeners, kRtpTick, senders, options_.shape.period);
   }
   rig_.Begin();
   const TimePoint end = Saturated(Clock::now(), options_.duration);

@@ -166,6 +166,11 @@ void JudgeAudio(const load::AudioResult& audio, Findings& findings) {
 
 load::Result AudioRun(const AudioRunOptions& options, const Context& context) {
   Check(options.trial);
+  if (options.trial.producer == AudioProducer::kRtp && (options.hours > 0 || options.close > 0)) {
+    throw UsageError(
+        "--producer rtp: UDP takes real time, and what it sends goes to every stream: "
+        "not with --virtual or --close");
+  }
   Findings findings("audiostress", "run", context.seed);
   if (options.hours > 0) {
     RunVirtual(options, context, findings);

@@ -18,6 +18,7 @@ namespace {
 
 /// Longer ones are cut: all streams share it.
 constexpr std::size_t kMostSound = 16U << 20U;
+constexpr std::size_t kMostDatagram = 60'000;
 constexpr Duration kTrimLook = std::chrono::milliseconds(50);
 constexpr Duration kTrimTime = std::chrono::seconds(1);
 
@@ -48,7 +49,9 @@ AudioProducer AudioProducerByName(std::string_view name) {
   if (name == "thread" || name == "file") return AudioProducer::kThread;
   if (name == "inline") return AudioProducer::kInline;
   if (name == "burst") return AudioProducer::kBurst;
-  throw UsageError(fmt::format("--producer {}: thread, inline, burst or file", Excerpt(name, 40)));
+  if (name == "rtp") return AudioProducer::kRtp;
+  throw UsageError(
+      fmt::format("--producer {}: thread, inline, burst, rtp or file", Excerpt(name, 40)));
 }
 
 void Check(const AudioTrialOptions& options) {
@@ -68,6 +71,11 @@ void Check(const AudioTrialOptions& options) {
     throw UsageError(fmt::format("--period {}: a test packet takes {} bytes, and this has {}",
                                  FormatExact(options.period), TestPackets::kLeast,
                                  options.PacketBytes()));
+  }
+  if (options.producer == AudioProducer::kRtp && options.PacketBytes() > kMostDatagram) {
+    throw UsageError(
+        fmt::format("--producer rtp: a period of {} bytes does not fit into a datagram",
+                    options.PacketBytes()));
   }
 }
 
@@ -121,13 +129,22 @@ AudioTrial::AudioTrial(const AudioTrialOptions& options, const TestPackets& pack
                                                      rig_.Cores());
   rss_tool_ = ResidentBytes() - opened;
   lane_->Prefill();
+  if (options.producer == AudioProducer::kRtp) {
+    feed_ = std::make_unique<RtpFeed>(opened_.streams, packets, options.period,
+                                      options.Shape().fill, rig_.Cores());
+  }
   rss_full_ = ResidentBytes();
   mappings_ = MappingCount();
 }
 
 void AudioTrial::Run(Duration warmup, Duration length) {
   const FlowShape shape = options_.Shape();
-  rig_.Add(lane_->Readers(), shape.period, lane_->Writers(), shape.WritersPeriod());
+  if (feed_) {
+    rig_.Add({}, shape.period, feed_->Listeners(), kRtpTick);
+    rig_.Add(lane_->Readers(), shape.period, feed_->Senders(), shape.period);
+  } else {
+    rig_.Add(lane_->Readers(), shape.period, lane_->Writers(), shape.WritersPeriod());
+  }
   rig_.Run(warmup);
   rig_.Begin();
   rig_.Run(length);
@@ -167,6 +184,7 @@ load::AudioResult AudioTrial::Finish() {
   result.streams = count_;
   result.frames = figures_.late.LateUs().Count();
   lane_->Count(result);
+  if (feed_) feed_->Count(result);
   result.late = stats::Summarize(figures_.late.LateUs());
   result.over_period = figures_.late.OverPeriod();
   if (context_.allocations != nullptr) result.hot_allocs = figures_.allocations;

@@ -16,6 +16,7 @@
 #include "libperf/bench/audio_lane.hpp"
 #include "libperf/bench/audio_rig.hpp"
 #include "libperf/bench/context.hpp"
+#include "libperf/bench/rtp_feed.hpp"
 #include "libperf/load/audio_result.hpp"
 
 namespace perf::bench {
@@ -37,7 +38,7 @@ struct AudioTrialOptions {
   FlowShape Shape() const noexcept;
 };
 
-/// "thread", "inline", "burst" or "file" (which is a thread). Throws: UsageError.
+/// "thread", "inline", "burst", "rtp" or "file" (which is a thread). Throws: UsageError.
 PERF_EXPORT AudioProducer AudioProducerByName(std::string_view name);
 /// Throws: UsageError for periods without whole frames or whole milliseconds, and the like.
 PERF_EXPORT void Check(const AudioTrialOptions& options);
@@ -83,6 +84,7 @@ class AudioTrial {
   std::size_t count_ = 0;
   AudioRig rig_;
   std::unique_ptr<AudioLane<audio::Stream>> lane_;
+  std::unique_ptr<RtpFeed> feed_;  // of AudioProducer::kRtp
   RigFigures figures_;
 };
 

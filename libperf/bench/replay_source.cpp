@@ -145,6 +145,8 @@ class ImpairedCapture final : public audio::CaptureReader {
 std::unique_ptr<audio::CaptureReader> OpenReplay(const std::string& path,
                                                  audio::RtpPayloadMap& payloads) {
   if (auto capture = audio::OpenCapture(path)) return capture;
+  // What was looked at is gone from a pipe.
+  if (path == "-") throw ConfigError("standard input: neither an rtpdump nor a pcap");
   try {
     return std::make_unique<SoundCapture>(path, payloads);
   } catch (const ConfigError& error) {

@@ -21,9 +21,9 @@ struct Impairment {
   bool Any() const noexcept { return loss > 0 || jitter > Duration::zero(); }
 };
 
-/// Opens what can be replayed: a capture, or a sound file (WAV, FLAC, Ogg) as an even RTP stream of
-/// 20 ms packets, whose payload type is added to `payloads`. Throws: ConfigError naming the file
-/// and what it could be.
+/// Opens what can be replayed: a capture ("-": of standard input), or a sound file (WAV, FLAC, Ogg)
+/// as an even RTP stream of 20 ms packets, whose payload type is added to `payloads`. Throws:
+/// ConfigError naming the file and what it could be.
 std::unique_ptr<audio::CaptureReader> OpenReplay(const std::string& path,
                                                  audio::RtpPayloadMap& payloads);
 /// `source` through a network. Memory: what a second of it brings.

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 #include <numbers>
+#include <utility>
 
 #include "libperf/audio/converter.hpp"
 #include "libperf/audio/sound_file.hpp"
@@ -62,9 +63,9 @@ RtpContent RtpContent::Sound(const RtpShape& shape, const std::string& file) {
   return content;
 }
 
-RtpContent RtpContent::Test(const RtpShape& shape) {
-  RtpContent content(shape.Bytes());
-  content.test_.emplace(shape.Bytes());
+RtpContent RtpContent::Test(TestPackets packets) {
+  RtpContent content(packets.Bytes());
+  content.test_.emplace(std::move(packets));
   return content;
 }
 

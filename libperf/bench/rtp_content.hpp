@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "libperf/audio/format.hpp"
@@ -14,6 +15,9 @@
 #include "libperf/bench/audio_packet.hpp"
 
 namespace perf::bench {
+
+/// How often sockets are looked at, and between which streams of a period are spread.
+inline constexpr Duration kRtpTick = std::chrono::milliseconds(1);
 
 /// What the packets of RTP streams are like.
 struct RtpShape {
@@ -36,8 +40,7 @@ class RtpContent {
   /// A sound file, again and again, converted to what the payload needs; or, where there is none, a
   /// tone of 440 Hz. Throws: ConfigError.
   static RtpContent Sound(const RtpShape& shape, const std::string& file);
-  /// Throws: UsageError where packets are too short.
-  static RtpContent Test(const RtpShape& shape);
+  static RtpContent Test(TestPackets packets);
 
   /// The payload of a stream's packet: its own bytes, or made in `room`.
   std::span<const std::byte> Payload(std::span<std::byte> room, std::uint32_t stream,

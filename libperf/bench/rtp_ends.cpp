@@ -6,12 +6,6 @@
 #include "libperf/base/error.hpp"
 
 namespace perf::bench {
-namespace {
-
-/// Batches of one socket in one go: then others have their turn.
-constexpr int kMostBatches = 32;
-
-}  // namespace
 
 void RtpSendBatch::Add(backends::RtpSocket& socket, std::uint32_t stream, std::uint32_t ssrc,
                        std::uint32_t first) {
@@ -52,11 +46,7 @@ RtpEar::RtpEar(backends::RtpSocket& socket, backends::RtpInbox& inbox,
       demux_(options.most_streams) {}
 
 void RtpEar::OnEvents(std::uint32_t) {
-  for (int batch = 0; batch < kMostBatches; ++batch) {
-    const std::size_t count = socket_.Receive(inbox_);
-    for (std::size_t i = 0; i < count; ++i) Hear(inbox_.At(i));
-    if (count < inbox_.Room()) return;
-  }
+  TakeAll(socket_, inbox_, [this](const backends::RtpInbox::Packet& packet) { Hear(packet); });
 }
 
 void RtpEar::Hear(const backends::RtpInbox::Packet& packet) {
@@ -94,8 +84,8 @@ void RtpEar::Hear(const backends::RtpInbox::Packet& packet) {
                next_[*number]);
 }
 
-void RtpListener::Add(RtpEar& ear) {
-  if (!poller_.Add(ear.Socket().Descriptor(), EPOLLIN, ear)) {
+void RtpListener::Add(const backends::RtpSocket& socket, backends::Poller::Watcher& ear) {
+  if (!poller_.Add(socket.Descriptor(), EPOLLIN, ear)) {
     throw IoError("a socket cannot be watched");
   }
 }

@@ -23,8 +23,14 @@ namespace perf::bench {
 /// outbox with others on the same thread.
 class RtpSendBatch final : public audio::Paced {
  public:
-  RtpSendBatch(backends::RtpOutbox& outbox, const RtpShape& shape, const RtpContent& content)
-      : outbox_(outbox), content_(content), type_(shape.type), frames_(shape.Frames()) {}
+  /// `number`: of the packet that is sent first.
+  RtpSendBatch(backends::RtpOutbox& outbox, const RtpShape& shape, const RtpContent& content,
+               std::uint64_t number = 0)
+      : outbox_(outbox),
+        content_(content),
+        type_(shape.type),
+        frames_(shape.Frames()),
+        number_(number) {}
 
   /// A stream over a connected socket. `first`: of its sequence numbers and timestamps.
   void Add(backends::RtpSocket& socket, std::uint32_t stream, std::uint32_t ssrc,
@@ -48,7 +54,7 @@ class RtpSendBatch final : public audio::Paced {
   std::vector<Member> members_;
   std::uint8_t type_;
   std::size_t frames_;
-  std::uint64_t number_ = 0;  // of the packet, the same for all members
+  std::uint64_t number_;  // of the packet, the same for all members
   std::uint64_t sent_ = 0, unsent_ = 0;
 };
 
@@ -68,7 +74,6 @@ class RtpEar final : public backends::Poller::Watcher {
   RtpEar(backends::RtpSocket& socket, backends::RtpInbox& inbox,
          const audio::RtpPayloadMap& payloads, const HearOptions& options, TimePoint start);
 
-  /// Takes all that waits, up to a bound.
   void OnEvents(std::uint32_t events) override;
 
   backends::RtpSocket& Socket() const noexcept { return socket_; }
@@ -96,12 +101,23 @@ class RtpEar final : public backends::Poller::Watcher {
   std::atomic<std::uint64_t> packets_{0};
 };
 
+/// Takes all that waits at a socket, up to a bound: then others have their turn.
+template <typename Each>
+void TakeAll(backends::RtpSocket& socket, backends::RtpInbox& inbox, Each each) {
+  constexpr int kMostBatches = 32;
+  for (int batch = 0; batch < kMostBatches; ++batch) {
+    const std::size_t count = socket.Receive(inbox);
+    for (std::size_t i = 0; i < count; ++i) each(inbox.At(i));
+    if (count < inbox.Room()) return;
+  }
+}
+
 /// Looks after the sockets of one thread once a tick.
 /// Thread safety: none. Lifetime: borrows the ears.
 class RtpListener final : public audio::Paced {
  public:
   /// Throws: IoError.
-  void Add(RtpEar& ear);
+  void Add(const backends::RtpSocket& socket, backends::Poller::Watcher& ear);
   void OnDue(TimePoint due) noexcept override;
 
  private:

@@ -275,6 +275,36 @@ TEST_CASE("stream: 10,000 rounds of close with a reader, a writer or a drain tha
   CHECK(streams.Usage().streams == 0);
 }
 
+TEST_CASE("stream: a close is never seen as room, or as drained, because it emptied the buffer") {
+  Streams streams;
+  std::atomic<Stream*> to_close{nullptr};
+  std::atomic<bool> stop{false};
+  std::thread closer([&] {
+    while (!stop) {
+      if (Stream* const stream = to_close.load()) {
+        stream->Close();
+        to_close = nullptr;
+      }
+    }
+  });
+  int wrong = 0;
+  for (int round = 0; round < 20'000; ++round) {
+    const StreamRef stream = OpenOne(streams, {{}, 20ms, 20ms});
+    stream->BeginWrite();
+    stream->CommitWrite();
+    const WaitKind kind = round % 2 == 0 ? WaitKind::kRoom : WaitKind::kDrained;
+    to_close = stream.Get();
+    Readiness seen = Readiness::kNotYet;
+    while (seen == Readiness::kNotYet) seen = stream->Look(kind);
+    if (seen != Readiness::kClosed) ++wrong;
+    while (to_close.load() != nullptr) {
+    }
+  }
+  stop = true;
+  closer.join();
+  CHECK(wrong == 0);
+}
+
 TEST_CASE("stream: awaited on an executor") {
   Streams streams;
   const StreamRef stream = OpenOne(streams);

@@ -137,6 +137,9 @@ class Replay(PerfctlCase):
         self.refused(65, self.write("dns.pcap", pcap([(0, 53, 53, bytes(40))])), says="without an RTP stream")
         self.refused(65, self.write("bad.rtp", rtpdump([(0, rtp(1, 1))]) + bytes(8)), says="at byte")
         self.refused(65, os.path.join(self.dir, "absent"), says="No such file")
+        done = self.perfctl("replay", "-", "--out", os.path.join(self.dir, "results"), stdin="RIFF and so on")
+        self.assert_code(done, 65)
+        self.assertIn("standard input: neither", done.err)
         self.refused(64, self.write("x.rtp", rtpdump([(0, rtp(1, 1))])), "--pt", "300=PCMU/8000", says="--pt")
         self.refused(64, "x", "--buffer", "soon", says="--buffer")
         self.refused(64, "x", "--period", "0", says="--period")
@@ -258,6 +261,18 @@ class Rtp(PerfctlCase):
                                        "--quiet")],
                                    "--sockets", sockets, "--streams", "20")
                 self.check(row, "", 20 * 40)
+
+    def test_streams_that_are_fed_over_udp(self):
+        done = self.perfctl("run", "--producer", "rtp", "--streams", "60", "--duration", "1s", "--buffer", "400ms", "--json",
+                            "--out", os.path.join(self.dir, "results"))
+        self.assertIn(done.code, (0, 75, 99))  # 99: the sender was kept from running for 200 ms
+        audio = done.json["audio"]
+        self.assertEqual((audio["streams"], audio["lost"], audio["torn"], audio["leaked"], audio["repeated"]), (60, 0, 0, 0, 0))
+        self.assertEqual(audio["hot_allocs"], 0)
+        self.assertGreater(audio["frames"], 60 * 40)
+        self.assertLess(audio["underruns"]["frames"], audio["frames"] / 2)
+        self.assert_code(self.perfctl("run", "--producer", "rtp", "--close", "0.5"), 64)
+        self.assert_code(self.perfctl("run", "--producer", "rtp", "--virtual"), 64)
 
     def test_what_is_refused(self):
         for code, args, says in ((64, [], "--send, --receive or both"), (64, ["--send", "--to", "192.0.2.1:5004"], "--allow-host 192.0.2.1"),

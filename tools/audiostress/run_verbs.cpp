@@ -31,7 +31,8 @@ class TrialFlags {
     DeclareShape(flags);
     flags.Word("--fill", fill_, "TIME", "that it holds when it begins (default: half of that)");
     flags.Word("--budget", budget_, "SIZE", "for all streams (default 512MiB)");
-    flags.Word("--producer", producer_, "KIND", "thread, inline, burst or file (default thread)");
+    flags.Word("--producer", producer_, "KIND",
+               "thread, inline, burst, rtp or file (default thread)");
     flags.Word("--input", options_.input, "FILE", "file: the sound that the packets carry");
     flags.Count("--cores", options_.cores, "so many, with a pacer each (default: all)");
   }
