@@ -74,11 +74,11 @@ void Drive(std::span<Buffer* const> buffers, const AudioCompareOptions& options,
   wheel.Add(lane.Readers(), options.trial.period);
   audio::RunVirtually(wheel, tally, TimePoint{} + kWarmup);
   const std::uint64_t before = lane.Frames();
-  const std::uint64_t allocations = context.allocations != nullptr ? context.allocations() : 0;
+  const std::uint64_t allocations = context.Allocations();
   const Duration cpu = ThreadCpu();
   audio::RunVirtually(wheel, tally, TimePoint{} + kWarmup + options.length);
   seen.cpu_ns = static_cast<std::uint64_t>((ThreadCpu() - cpu).count());
-  if (context.allocations != nullptr) seen.allocations = context.allocations() - allocations;
+  seen.allocations = context.Allocations() - allocations;
   load::AudioResult found;
   lane.Count(found);
   seen.frames = lane.Frames() - before;

@@ -60,7 +60,7 @@ AudioRig::Snapshot AudioRig::Now() const {
   ::getrusage(RUSAGE_SELF, &usage);
   Snapshot now;
   now.faults = static_cast<std::uint64_t>(usage.ru_minflt);
-  now.allocations = context_.allocations != nullptr ? context_.allocations() : 0;
+  now.allocations = context_.Allocations();
   now.cpu = ProcessCpu();
   now.at = Clock::now();
   return now;

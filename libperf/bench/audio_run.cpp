@@ -108,16 +108,18 @@ void RunVirtual(const AudioRunOptions& options, const Context& context, Findings
   const auto length = std::chrono::duration_cast<Duration>(
       std::chrono::duration<double, std::ratio<3600>>(options.hours));
   const Duration cpu = ProcessCpu();
-  const std::uint64_t allocations = context.allocations != nullptr ? context.allocations() : 0;
+  const std::uint64_t allocations = context.Allocations();
   for (TimePoint at = start; at < start + length && !context.Stopped();) {
     at = std::min(at + kVirtualSlice, start + length);
     audio::RunVirtually(wheel, tally, at);
   }
   load::AudioResult audio;
-  if (context.allocations != nullptr) audio.hot_allocs = context.allocations() - allocations;
+  if (context.allocations != nullptr) audio.hot_allocs = context.Allocations() - allocations;
   audio.streams = opened.streams.size();
   audio.frames = lane.Frames();
   audio.late = stats::Summarize(tally.LateUs());
+  audio.late.count = audio.frames;  // the writers have kept time as well
+  audio.over_period = tally.OverPeriod();
   lane.Count(audio);
   if (audio.frames > 0) {
     audio.cpu_ns_per_frame =

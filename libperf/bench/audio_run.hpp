@@ -8,6 +8,8 @@
 
 namespace perf::bench {
 
+class Findings;
+
 struct AudioRunOptions {
   AudioTrialOptions trial;
   Duration duration = std::chrono::seconds(60);
@@ -23,7 +25,7 @@ PERF_EXPORT load::Result AudioRun(const AudioRunOptions& options, const Context&
 /// Whether its pacers starved for over a hundredth of the time.
 bool Starved(const RigFigures& figures) noexcept;
 /// Says in `findings` where a run cannot be trusted because its pacers starved.
-void JudgeStarved(const RigFigures& figures, class Findings& findings);
+void JudgeStarved(const RigFigures& figures, Findings& findings);
 /// What must not happen in a run.
 void JudgeAudio(const load::AudioResult& audio, Findings& findings);
 

@@ -134,7 +134,6 @@ AudioTrial::AudioTrial(const AudioTrialOptions& options, const TestPackets& pack
                                       options.Shape().fill, rig_.Cores());
   }
   rss_full_ = ResidentBytes();
-  mappings_ = MappingCount();
 }
 
 void AudioTrial::Run(Duration warmup, Duration length) {

@@ -72,14 +72,12 @@ class AudioTrial {
   const std::string& Refusal() const noexcept { return opened_.refusal; }
   /// After Finish.
   const RigFigures& Figures() const noexcept { return figures_; }
-  std::size_t Mappings() const noexcept { return mappings_; }
 
  private:
   const Context& context_;
   const AudioTrialOptions& options_;
   audio::Streams home_;
   std::uint64_t rss_base_ = 0, rss_tool_ = 0, rss_full_ = 0;
-  std::size_t mappings_ = 0;
   OpenedStreams opened_;
   std::size_t count_ = 0;
   AudioRig rig_;

@@ -20,6 +20,9 @@ struct Context {
   /// How many allocations the process has made; null where nobody counts them.
   std::uint64_t (*allocations)() noexcept = nullptr;
 
+  /// So far; 0 where nobody counts them.
+  std::uint64_t Allocations() const noexcept { return allocations != nullptr ? allocations() : 0; }
+
   bool Stopped() const noexcept { return stop != nullptr && stop->load(std::memory_order_relaxed); }
   void Phase(const std::string& text) const {
     if (on_phase) on_phase(text);
