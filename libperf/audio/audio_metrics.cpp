@@ -57,11 +57,11 @@ void AddAudioMetrics(const OptimizerUsage& usage, metrics::Collection& collectio
   memory("cold", usage.cold_bytes);
   gauge("perfkit_audio_cold_audio_bytes", "Audio that waits packed, as plain audio.",
         usage.cold_audio_bytes, "bytes");
-  gauge("perfkit_audio_cold_lost_bytes", "Audio of open streams that found no room to wait.",
-        usage.cold_lost_bytes, "bytes");
+  counter("perfkit_audio_cold_lost_bytes_total", "Audio that found no room to wait.",
+          usage.cold_lost_bytes, {}, "bytes");
   const auto spills = [&](const char* result, std::uint64_t count) {
-    gauge("perfkit_audio_spilled_blocks", "Blocks of open streams for the file, by result.", count,
-          "", {{"result", result}});
+    counter("perfkit_audio_spilled_blocks_total", "Packed blocks for the file, by result.", count,
+            {{"result", result}});
   };
   spills("ok", usage.spilled_blocks);
   spills("no_space", usage.spill_failures);

@@ -4,25 +4,54 @@
 #include <algorithm>
 #include <utility>
 
+#include "libperf/audio/slab/mapping.hpp"
+
 namespace perf::audio {
+namespace {
+
+/// So much is reserved at a time: the budget's counter is shared with all who open streams.
+constexpr std::uint64_t kGrain = 16U << 10U;
+
+}  // namespace
 
 ColdBacklog::ColdBacklog(StreamRef stream, Options options)
     : stream_(std::move(stream)),
       options_(std::move(options)),
       codec_(options_.cold, stream_->Format()),
       block_bytes_(stream_->Format().BytesOf(codec_.BlockFrames())),
+      totals_(options_.totals != nullptr ? options_.totals : std::make_shared<ColdTotals>()),
       file_(options_.spill_directory, options_.most_spilled),
       epoch_(stream_->Epoch()) {}
 
+ColdBacklog::~ColdBacklog() { stream_->ReleaseBeside(reserved_); }
+
+bool ColdBacklog::Afford(std::uint64_t bytes) noexcept {
+  if (bytes <= reserved_) return true;
+  const std::uint64_t more = RoundUp(bytes, kGrain) - reserved_;
+  if (!stream_->ReserveBeside(more)) return false;
+  reserved_ += more;
+  return true;
+}
+
+void ColdBacklog::GiveBack() noexcept {
+  const std::uint64_t needed = audio_bytes_ == 0 ? 0 : MemoryLocked() + block_bytes_;
+  const std::uint64_t kept = RoundUp(needed, kGrain);
+  // One grain more stays while something waits: else it would go and come at each border.
+  if (kept + (needed > 0 ? kGrain : 0) >= reserved_) return;
+  stream_->ReleaseBeside(reserved_ - kept);
+  reserved_ = kept;
+}
+
 void ColdBacklog::DropIfFlushed() {
   if (std::exchange(epoch_, stream_->Epoch()) == stream_->Epoch()) return;
-  front_.clear();
+  front_ = {};
   front_at_ = 0;
   blocks_.clear();
-  back_.clear();
+  back_ = {};
   packed_bytes_ = audio_bytes_ = 0;
   finished_ = false;
   file_.Rewind();
+  GiveBack();
 }
 
 std::size_t ColdBacklog::Append(std::span<const std::byte> bytes) {
@@ -31,7 +60,8 @@ std::size_t ColdBacklog::Append(std::span<const std::byte> bytes) {
   std::size_t kept = 0;
   while (!bytes.empty()) {
     const std::size_t count = std::min(bytes.size(), block_bytes_ - back_.size());
-    if (MemoryLocked() + count > options_.most_bytes) break;
+    const std::uint64_t grown = MemoryLocked() + count;
+    if (grown > options_.most_bytes || !Afford(grown + block_bytes_)) break;
     back_.insert(back_.end(), bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(count));
     audio_bytes_ += count;
     kept += count;
@@ -39,7 +69,7 @@ std::size_t ColdBacklog::Append(std::span<const std::byte> bytes) {
     FeedLocked();
     if (back_.size() == block_bytes_) Pack(block_bytes_);
   }
-  lost_ += bytes.size();
+  totals_->lost_bytes += bytes.size();
   return kept;
 }
 
@@ -54,9 +84,9 @@ void ColdBacklog::Pack(std::size_t bytes) {
     block.spilled = file_.Put(block.packed);
     if (block.spilled) {
       block.packed = {};
-      ++spilled_;
+      ++totals_->spilled;
     } else {
-      ++spill_failures_;
+      ++totals_->spill_failures;
     }
   }
   packed_bytes_ += block.packed.size();
@@ -95,7 +125,7 @@ bool ColdBacklog::Unpack() {
   if (codec_.Decode(block.packed, front_)) return true;
   front_.clear();
   audio_bytes_ -= block.audio_bytes;
-  lost_ += block.audio_bytes;
+  totals_->lost_bytes += block.audio_bytes;
   return false;
 }
 
@@ -118,6 +148,7 @@ void ColdBacklog::FeedLocked() {
       front_at_ = 0;
     }
   }
+  GiveBack();
   if (finished_ && audio_bytes_ == 0 && !stream_->Finished()) stream_->Finish();
 }
 
@@ -133,21 +164,6 @@ std::uint64_t ColdBacklog::MemoryBytes() const {
 std::uint64_t ColdBacklog::AudioBytes() const {
   const std::lock_guard lock(mutex_);
   return audio_bytes_;
-}
-
-std::uint64_t ColdBacklog::LostBytes() const {
-  const std::lock_guard lock(mutex_);
-  return lost_;
-}
-
-std::uint64_t ColdBacklog::Spilled() const {
-  const std::lock_guard lock(mutex_);
-  return spilled_;
-}
-
-std::uint64_t ColdBacklog::SpillFailures() const {
-  const std::lock_guard lock(mutex_);
-  return spill_failures_;
 }
 
 }  // namespace perf::audio

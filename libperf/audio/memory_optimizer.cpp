@@ -58,6 +58,7 @@ std::shared_ptr<ColdBacklog> AudioMemoryOptimizer::BacklogFor(const StreamRef& s
     options.spill_above = options_.buffers.spill_threshold_mb * kMiB;
   }
   options.spill_directory = options_.spill_directory;
+  options.totals = cold_totals_;
   return std::make_shared<ColdBacklog>(stream, std::move(options));
 }
 
@@ -151,10 +152,10 @@ OptimizerUsage AudioMemoryOptimizer::Usage() const {
     if (held.cold == nullptr) continue;
     usage.cold_bytes += held.cold->MemoryBytes();
     usage.cold_audio_bytes += held.cold->AudioBytes();
-    usage.cold_lost_bytes += held.cold->LostBytes();
-    usage.spilled_blocks += held.cold->Spilled();
-    usage.spill_failures += held.cold->SpillFailures();
   }
+  usage.cold_lost_bytes = cold_totals_->lost_bytes.load();
+  usage.spilled_blocks = cold_totals_->spilled.load();
+  usage.spill_failures = cold_totals_->spill_failures.load();
   return usage;
 }
 

@@ -33,8 +33,9 @@ struct StreamUsage {
 
 struct OptimizerUsage {
   StreamsUsage streams;
-  std::uint64_t cold_bytes = 0, cold_audio_bytes = 0, cold_lost_bytes = 0;
-  std::uint64_t spilled_blocks = 0, spill_failures = 0;
+  std::uint64_t cold_bytes = 0, cold_audio_bytes = 0;
+  // Since the beginning, also of streams that are gone:
+  std::uint64_t cold_lost_bytes = 0, spilled_blocks = 0, spill_failures = 0;
   std::uint64_t trims = 0, trimmed_bytes = 0;
 };
 
@@ -71,8 +72,8 @@ class PERF_EXPORT AudioMemoryOptimizer {
   AudioMemoryOptimizer& operator=(const AudioMemoryOptimizer&) = delete;
 
   /// Opens one, until CloseStream. With `cold`, what does not fit into its buffer waits packed like
-  /// that (plain where compression is off) up to max_buffer_size_mb, and only ProcessAudioData
-  /// writes. Throws: ConfigError for options that make no sense.
+  /// that (plain where compression is off) up to max_buffer_size_mb and what the budget has left,
+  /// and only ProcessAudioData writes. Throws: ConfigError for options that make no sense.
   Created CreateOptimizedStream(const StreamOptions& options,
                                 std::optional<ColdKind> cold = std::nullopt);
   /// Cuts `audio` into chunks of chunk_size_bytes or a little less (whole frames), hands each to
@@ -113,6 +114,7 @@ class PERF_EXPORT AudioMemoryOptimizer {
   mutable std::mutex mutex_;
   std::vector<Held> held_;  // by the place in the id
   std::size_t cold_ = 0;
+  const std::shared_ptr<ColdTotals> cold_totals_ = std::make_shared<ColdTotals>();
   // Of the upkeep:
   std::mutex tick_mutex_;
   std::uint64_t least_free_ = ~std::uint64_t{0};

@@ -157,4 +157,8 @@ std::uint64_t Stream::ReservedBytes() const noexcept {
   return StreamsState::CellBytes(Depth()) + StreamsState::AudioBytes(queue_.Pool(), Depth());
 }
 
+bool Stream::ReserveBeside(std::uint64_t bytes) noexcept { return home_->Slots().Reserve(bytes); }
+
+void Stream::ReleaseBeside(std::uint64_t bytes) noexcept { home_->Slots().Release(bytes); }
+
 }  // namespace perf::audio

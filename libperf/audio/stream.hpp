@@ -140,6 +140,10 @@ class PERF_EXPORT Stream {
   std::uint64_t UsedBytes() const noexcept;
   /// What of the budget is reserved for it.
   std::uint64_t ReservedBytes() const noexcept;
+  /// Reserves so much more of the budget for what waits for it elsewhere, of which ReservedBytes
+  /// does not tell; false: it is not there. Who reserves gives it back.
+  bool ReserveBeside(std::uint64_t bytes) noexcept;
+  void ReleaseBeside(std::uint64_t bytes) noexcept;
 
  private:
   friend class StreamRef;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "libperf/backends/rtp_batch.hpp"
 
+#include <netinet/udp.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -94,6 +96,8 @@ RtpOutbox::RtpOutbox(std::size_t packets, std::size_t payload_bytes)
   impl.messages.resize(packets);
   impl.pieces.resize(2 * packets);
   impl.targets.resize(packets);
+  impl.bundles.resize(packets);
+  impl.bundled.resize(packets);
   for (std::size_t i = 0; i < packets; ++i) {
     impl.pieces[2 * i] = {impl.headers.data() + i * audio::kRtpHeaderBytes, audio::kRtpHeaderBytes};
     impl.messages[i].msg_hdr.msg_iov = &impl.pieces[2 * i];
@@ -102,6 +106,44 @@ RtpOutbox::RtpOutbox(std::size_t packets, std::size_t payload_bytes)
 }
 
 RtpOutbox::~RtpOutbox() = default;
+
+/// How many packets from `first` on can go down together: all to the connected peer, of one size.
+std::size_t RtpOutbox::Impl::Alike(std::size_t first) const noexcept {
+  constexpr std::size_t kMostPackets = 64;    // UDP_MAX_SEGMENTS of older kernels
+  constexpr std::size_t kMostBytes = 65'000;  // of a datagram
+  const std::size_t size = SizeOf(first);
+  const std::size_t most = std::min({kMostPackets, count - first, kMostBytes / (size + 1)});
+  if (messages[first].msg_hdr.msg_name != nullptr) return 1;
+  std::size_t alike = 1;
+  while (alike < most && SizeOf(first + alike) == size &&
+         messages[first + alike].msg_hdr.msg_name == nullptr) {
+    ++alike;
+  }
+  return alike;
+}
+
+std::size_t RtpOutbox::Impl::Bundled(std::size_t first, bool together) noexcept {
+  std::size_t number = 0;
+  for (; first < count; ++number) {
+    Bundle& bundle = bundles[number];
+    bundle.packets = together ? Alike(first) : 1;
+    msghdr& message = bundled[number].msg_hdr;
+    message = messages[first].msg_hdr;
+    if (bundle.packets > 1) {
+      message.msg_iovlen = 2 * bundle.packets;
+      message.msg_control = bundle.control.data();
+      message.msg_controllen = bundle.control.size();
+      cmsghdr* const control = CMSG_FIRSTHDR(&message);
+      control->cmsg_level = SOL_UDP;
+      control->cmsg_type = UDP_SEGMENT;
+      control->cmsg_len = CMSG_LEN(sizeof(std::uint16_t));
+      const auto size = static_cast<std::uint16_t>(SizeOf(first));
+      std::memcpy(CMSG_DATA(control), &size, sizeof size);
+    }
+    first += bundle.packets;
+  }
+  return number;
+}
 
 bool RtpOutbox::Full() const noexcept { return impl_->count == impl_->messages.size(); }
 std::size_t RtpOutbox::Size() const noexcept { return impl_->count; }

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "libperf/backends/rtp_batch.hpp"
@@ -48,6 +49,22 @@ struct RtpOutbox::Impl {
   std::vector<mmsghdr> messages;
   std::vector<iovec> pieces;  // two of each packet
   std::vector<SocketAddress> targets;
+  /// Packets that go down together, which the kernel (or the device) takes apart again.
+  struct Bundle {
+    std::size_t packets = 1;
+    alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(std::uint16_t))> control;
+  };
+  std::vector<Bundle> bundles;
+  std::vector<mmsghdr> bundled;
+
+  /// From packet `first` on; how many bundles there are. `together`: more than one packet in each.
+  std::size_t Bundled(std::size_t first, bool together) noexcept;
+
+ private:
+  std::size_t Alike(std::size_t first) const noexcept;
+  std::size_t SizeOf(std::size_t packet) const noexcept {
+    return pieces[2 * packet].iov_len + pieces[2 * packet + 1].iov_len;
+  }
 };
 
 }  // namespace perf::backends

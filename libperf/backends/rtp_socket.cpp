@@ -44,6 +44,11 @@ std::size_t AskForBuffer(int fd, int forced, int usual, std::size_t bytes) noexc
   return static_cast<std::size_t>(got) / 2;  // the kernel tells what it doubled for its own needs
 }
 
+/// Not every device takes bundles, nor packets above its MTU in one; and not every kernel.
+bool CannotBundle(int fault) noexcept {
+  return fault == EINVAL || fault == EIO || fault == EMSGSIZE || fault == EOPNOTSUPP;
+}
+
 Duration UtcNow() noexcept {
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
@@ -171,10 +176,12 @@ std::size_t RtpSocket::Send(RtpOutbox& outbox) noexcept {
   std::size_t sent = 0;
   // What an earlier packet came to is told once, instead of sending.
   for (int faults = 0; sent < batch.count && faults < 3;) {
-    const int took =
-        ::sendmmsg(fd_, batch.messages.data() + sent, static_cast<unsigned>(batch.count - sent), 0);
-    if (took > 0) {
-      sent += static_cast<std::size_t>(took);
+    const std::size_t bundles = batch.Bundled(sent, bundles_);
+    const int took = ::sendmmsg(fd_, batch.bundled.data(), static_cast<unsigned>(bundles), 0);
+    for (int i = 0; i < took; ++i) sent += batch.bundles[static_cast<std::size_t>(i)].packets;
+    if (took > 0) continue;
+    if (batch.bundles[0].packets > 1 && CannotBundle(errno)) {
+      bundles_ = false;
     } else if (errno != EINTR && errno != ECONNREFUSED) {
       break;
     } else {

@@ -42,7 +42,8 @@ class PERF_EXPORT RtpSocket {
   /// Fills the inbox anew with what waits; how many packets. Errors that a peer caused (its port is
   /// closed) are passed over.
   std::size_t Receive(RtpInbox& inbox) noexcept;
-  /// Sends all of the outbox and empties it; how many the kernel did not take.
+  /// Sends all of the outbox and empties it; how many the kernel did not take. To a connected peer
+  /// packets of one size that follow one another go through the kernel together (UDP_SEGMENT).
   std::size_t Send(RtpOutbox& outbox) noexcept;
   /// To be watched by a Poller.
   int Descriptor() const noexcept { return fd_; }
@@ -59,6 +60,7 @@ class PERF_EXPORT RtpSocket {
   void SetBuffers(std::size_t bytes);
 
   int fd_ = -1;
+  bool bundles_ = true;  // packets of one size go down together
   audio::Endpoint local_;
   std::string remark_;
 };

@@ -197,7 +197,7 @@ Seen BurstOurs(const AudioMemoryOptions& options, const Range& range,
           audio::ColdBacklog& backlog = backlogs.emplace_back(opened.refs[i], cold);
           Append(speech, all.PacketBytes(),
                  [&](std::span<const std::byte> packet) { backlog.Append(packet); });
-          if (backlog.LostBytes() > 0) throw Error("a backlog lost some of the speech");
+          if (backlog.Totals().lost_bytes > 0) throw Error("a backlog lost some of the speech");
         },
         seen);
     for (std::size_t i = 0; i < range.to; ++i) {

@@ -188,11 +188,13 @@ void Traffic::OpenPairs() {
     Listen(one, pair % cores);
     Listen(other, pair % cores);
   }
-  for (std::size_t i = 0; i < options_.streams; ++i) {
-    const std::size_t pair = options_.socket_per_stream ? i : i % cores;
-    const auto back = static_cast<std::uint32_t>(options_.streams + i);
-    Send(i % cores, *sockets_[2 * pair], static_cast<std::uint32_t>(i));
-    Send(i % cores, *sockets_[2 * pair + 1], back);
+  // All there and then all back: what follows one another over the same socket is sent at once.
+  for (const std::size_t back : {0U, 1U}) {
+    for (std::size_t i = 0; i < options_.streams; ++i) {
+      const std::size_t pair = options_.socket_per_stream ? i : i % cores;
+      Send(i % cores, *sockets_[2 * pair + back],
+           static_cast<std::uint32_t>(back * options_.streams + i));
+    }
   }
 }
 

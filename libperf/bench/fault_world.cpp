@@ -128,8 +128,8 @@ void SpillOnFullDisk(const std::string& path, FaultCase& found) {
   audio::ColdBacklog backlog(lone.stream, options);
   const Bytes in = Pattern(8U << 20U);
   found.Expect(backlog.Append(in) == in.size(), "a full disk lost audio");
-  found.Expect(backlog.Spilled() > 0, "nothing went to the file");
-  found.Expect(backlog.SpillFailures() > 0, "the full disk was not counted");
+  found.Expect(backlog.Totals().spilled > 0, "nothing went to the file");
+  found.Expect(backlog.Totals().spill_failures > 0, "the full disk was not counted");
   backlog.Finish();
   Bytes out, packet(lone.stream->PacketBytes());
   while (lone.stream->Look(audio::WaitKind::kPacket) != audio::Readiness::kEnded) {
@@ -141,8 +141,8 @@ void SpillOnFullDisk(const std::string& path, FaultCase& found) {
   }
   found.Expect(out.size() >= in.size() && std::equal(in.begin(), in.end(), out.begin()),
                "what came back is not what went in");
-  found.Note(fmt::format("{}: {} blocks in it, {} stayed in memory", how, backlog.Spilled(),
-                         backlog.SpillFailures()));
+  found.Note(fmt::format("{}: {} blocks in it, {} stayed in memory", how,
+                         backlog.Totals().spilled.load(), backlog.Totals().spill_failures.load()));
 }
 
 /// Whether a pacer of its own thread calls what is due.

@@ -11,6 +11,8 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -58,7 +60,7 @@ std::vector<std::byte> Play(Stream& stream, ColdBacklog& backlog) {
   return out;
 }
 
-bool SameUpTo(const std::vector<std::byte>& in, const std::vector<std::byte>& out) {
+bool SameUpTo(std::span<const std::byte> in, std::span<const std::byte> out) {
   return out.size() >= in.size() && out.size() < in.size() + 960 &&
          std::memcmp(in.data(), out.data(), in.size()) == 0;
 }
@@ -102,7 +104,7 @@ TEST_CASE("cold backlog: plain, in a file, and flushed") {
     options.spill_directory = "/tmp";
     ColdBacklog backlog(stream, options);
     CHECK(backlog.Append(speech) == speech.size());
-    CHECK(backlog.Spilled() > 0);
+    CHECK(backlog.Totals().spilled > 0);
     CHECK(backlog.MemoryBytes() < 30'000 + 2 * 24'000 + 4096);
     stream->Flush();
     backlog.Feed();
@@ -125,7 +127,43 @@ TEST_CASE("cold backlog: more than it may hold is lost, and counted") {
   const std::size_t kept = backlog.Append(speech);
   CHECK(kept < 120'000);
   CHECK(kept > 50'000);
-  CHECK(backlog.LostBytes() == speech.size() - kept);
+  CHECK(backlog.Totals().lost_bytes == speech.size() - kept);
+}
+
+TEST_CASE("cold backlog: what it holds is taken from the budget that all streams share") {
+  Streams streams({200'000, 100'000});
+  const StreamRef stream = OpenOne(streams);
+  const std::uint64_t alone = streams.Usage().reserved_bytes;
+  const std::vector<std::byte> speech = Speech();
+  {
+    ColdBacklog::Options options;
+    options.cold = ColdKind::kNone;
+    options.totals = std::make_shared<ColdTotals>();
+    ColdBacklog backlog(stream, options);
+    const std::size_t kept = backlog.Append(speech);
+    CHECK(kept > 100'000);
+    CHECK(backlog.Totals().lost_bytes == speech.size() - kept);
+    CHECK(streams.Usage().reserved_bytes >= alone + backlog.MemoryBytes());
+    CHECK(streams.Usage().reserved_bytes <= 200'000);
+    // So others find no room that is not there.
+    std::vector<StreamRef> others;
+    Opened opened;
+    while ((opened = streams.Open({}))) others.push_back(opened.stream);
+    CHECK(others.size() < 4);
+    others.clear();
+    backlog.Finish();
+    const std::vector<std::byte> out = Play(*stream, backlog);
+    CHECK(SameUpTo(std::span(speech).first(kept), out));
+    CHECK(streams.Usage().reserved_bytes == alone);
+    stream->Reset();
+    CHECK(backlog.Append(std::span(speech).first(50'000)) == 50'000);
+    CHECK(streams.Usage().reserved_bytes > alone);
+    stream->Flush();
+    backlog.Feed();
+    CHECK(streams.Usage().reserved_bytes == alone);
+    CHECK(backlog.Append(std::span(speech).first(50'000)) == 50'000);
+  }
+  CHECK(streams.Usage().reserved_bytes == alone);
 }
 
 // h2o #909, firebird #8048: a full disk under a mapped file is a SIGBUS.
@@ -151,8 +189,8 @@ TEST_CASE("cold backlog: a full disk is counted, and the stream goes on in memor
       CHECK(backlog.Append(speech) == speech.size());
       in.insert(in.end(), speech.begin(), speech.end());
     }
-    CHECK(backlog.Spilled() > 0);
-    CHECK(backlog.SpillFailures() > 0);
+    CHECK(backlog.Totals().spilled > 0);
+    CHECK(backlog.Totals().spill_failures > 0);
     backlog.Finish();
     std::vector<std::byte> out, packet(960);
     while (stream->Look(WaitKind::kPacket) != Readiness::kEnded) {

@@ -120,6 +120,25 @@ TEST_CASE("memory optimizer: a burst waits packed and plays whole; its own threa
   }
 }
 
+TEST_CASE("memory optimizer: what a stream lost stays counted when it has gone") {
+  AudioMemoryOptimizer::Options options = ByHand();
+  options.budget_bytes = 200'000;
+  AudioMemoryOptimizer optimizer(options);
+  const std::vector<std::byte> audio(500'000);
+  const auto created = optimizer.CreateOptimizedStream({}, ColdKind::kNone);
+  const std::size_t kept = optimizer.ProcessAudioData(created.id, audio);
+  CHECK(kept > 100'000);
+  CHECK(kept < 200'000);
+  CHECK(optimizer.Usage().cold_lost_bytes == audio.size() - kept);
+  optimizer.CloseStream(created.id);
+  CHECK(optimizer.Usage().cold_lost_bytes == audio.size() - kept);
+  perf::metrics::Registry registry;
+  const auto registration = optimizer.RegisterMetrics(registry);
+  const std::string text = perf::metrics::Expose(registry.Gather(), {});
+  CHECK(text.find("perfkit_audio_cold_lost_bytes_total " + std::to_string(audio.size() - kept) +
+                  "\n") != std::string::npos);
+}
+
 TEST_CASE("memory optimizer: what is free goes back by itself, and idle streams are closed") {
   AudioMemoryOptimizer::Options options = ByHand();
   options.idle_timeout = 1s;
@@ -187,7 +206,8 @@ TEST_CASE("audio metrics: families, closed labels, and counters that stay when s
         "perfkit_audio_frames_total{direction=\"out\"} 1", "perfkit_audio_underruns_total 1",
         "perfkit_audio_underrun_frames_total 1", "perfkit_audio_overruns_total 1",
         "perfkit_audio_overrun_frames_total 2", "perfkit_audio_memory_bytes{state=\"reserved\"} 0",
-        "perfkit_audio_limit_bytes 536870912", "perfkit_audio_spilled_blocks{result=\"ok\"} 0"}) {
+        "perfkit_audio_limit_bytes 536870912",
+        "perfkit_audio_spilled_blocks_total{result=\"ok\"} 0"}) {
     CAPTURE(line);
     CHECK(all.find(std::string(line) + "\n") != std::string::npos);
   }

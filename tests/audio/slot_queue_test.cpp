@@ -238,7 +238,8 @@ TEST_CASE("slot queue: a flush beside both ends; the reader sees one epoch after
         queue->CommitWrite();
       }
     });
-    std::uint64_t torn = 0, stale = 0, read = 0;
+    std::uint64_t torn = 0, stale = 0;
+    std::atomic<std::uint64_t> read{0};
     std::thread consumer([&] {
       while (!stop) {
         const std::uint32_t before = queue->Epoch();
@@ -251,10 +252,10 @@ TEST_CASE("slot queue: a flush beside both ends; the reader sees one epoch after
         queue->Pop();
       }
     });
-    // Where three threads share a processor a yield may take as long as two of its time slices.
-    const auto enough = perf::Deadline::After(perf::Clock::now(), std::chrono::seconds(1));
-    for (int i = 0; i < 5000 && (i < 100 || !enough.Passed(perf::Clock::now())); ++i) {
-      queue->Flush();
+    // Where three threads share a processor a yield may take as long as two of its time slices:
+    // many flushes to each.
+    for (int turn = 0; turn < 100 || read < 100; ++turn) {
+      for (int i = 0; i < 50; ++i) queue->Flush();
       std::this_thread::yield();
     }
     stop = true;

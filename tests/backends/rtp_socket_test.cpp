@@ -2,7 +2,9 @@
 #include "libperf/backends/rtp_socket.hpp"
 
 #include <doctest/doctest.h>
+#include <netinet/udp.h>
 #include <poll.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
@@ -114,6 +116,54 @@ TEST_CASE("rtp socket: without a connection each packet has its own target") {
   };
   CHECK(received(one) == 1);
   CHECK(received(other) == 2);
+}
+
+TEST_CASE("rtp socket: packets of one size go down together, and come apart as they were") {
+  for (const bool refused : {false, true}) {
+    CAPTURE(refused);
+    RtpSocket sender(Any()), receiver(Any());
+    sender.Connect(receiver.Local());
+    // The kernel takes no bundles where it is not to make checksums.
+    const int on = refused ? 1 : 0;
+    REQUIRE(::setsockopt(sender.Descriptor(), SOL_SOCKET, SO_NO_CHECK, &on, sizeof on) == 0);
+    RtpOutbox outbox(300, 32);
+    const auto size_of = [](std::size_t i) -> std::size_t {
+      return i < 150 ? 8 : i < 200 ? i % 32 : i % 3 == 0 ? 0 : 20;
+    };
+    for (std::size_t i = 0; i < 300; ++i) {
+      const std::span<std::byte> payload = outbox.PayloadRoom().first(size_of(i));
+      std::ranges::fill(payload, static_cast<std::byte>(i));
+      outbox.Add(Packet(static_cast<std::uint16_t>(i), payload));
+    }
+    CHECK(sender.Send(outbox) == 0);
+    std::size_t next = 0;
+    Gather(receiver, 300, [&](const RtpInbox::Packet& packet) {
+      audio::RtpPacket rtp;
+      REQUIRE(audio::ParseRtp(packet.bytes, rtp) == audio::RtpFault::kNone);
+      CHECK(rtp.sequence == next);
+      CHECK(rtp.payload.size() == size_of(next));
+      CHECK(std::ranges::all_of(
+          rtp.payload, [&](std::byte byte) { return byte == static_cast<std::byte>(next); }));
+      ++next;
+    });
+    CHECK(next == 300);
+  }
+}
+
+TEST_CASE("rtp socket: a bundle is one datagram for whoever asks the kernel for it") {
+  RtpSocket sender(Any()), receiver(Any());
+  sender.Connect(receiver.Local());
+  const int on = 1;
+  if (::setsockopt(receiver.Descriptor(), SOL_UDP, UDP_GRO, &on, sizeof on) != 0) {
+    MESSAGE("skipped: this kernel does not know UDP_GRO");
+    return;
+  }
+  RtpOutbox outbox;
+  const std::array<std::byte, 8> payload{};
+  for (std::uint16_t i = 0; i < 10; ++i) outbox.Add(Packet(i, payload));
+  CHECK(sender.Send(outbox) == 0);
+  CHECK(Gather(receiver, 1, [](const RtpInbox::Packet& packet) { CHECK(packet.size == 200); }) ==
+        1);
 }
 
 TEST_CASE("rtp socket: a packet that is too long is cut and told") {
