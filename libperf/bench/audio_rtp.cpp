@@ -206,6 +206,7 @@ void Traffic::OpenEnds() {
   if (options_.receive) local = Allowed(options_.listen, options_);
   if (options_.send) {
     peer = Allowed(options_.to.empty() ? options_.listen : options_.to, options_);
+    if (peer.port == 0) throw UsageError("rtp: port 0 is nobody's: where is it to send?");
     if (!options_.receive) local = Unbound(peer);
   }
   for (std::size_t i = 0; i < count; ++i) {

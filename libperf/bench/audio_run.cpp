@@ -173,6 +173,9 @@ load::Result AudioRun(const AudioRunOptions& options, const Context& context) {
         "--producer rtp: UDP takes real time, and what it sends goes to every stream: "
         "not with --virtual or --close");
   }
+  if (options.hours > 0 && options.close > 0) {
+    throw UsageError("--close: memory comes back in real time: not with --virtual");
+  }
   Findings findings("audiostress", "run", context.seed);
   if (options.hours > 0) {
     RunVirtual(options, context, findings);

@@ -51,6 +51,11 @@ void WriteSound(const std::string& path, SoundContainer container, const AudioFo
 
 }  // namespace
 
+// libsndfile 1.2 leaves behind what it had from libvorbis and libogg where a header is refused and
+// where the disk is full, though it is closed. Its own memory, that of a file left open, is
+// reported.
+extern "C" const char* __lsan_default_suppressions() { return "leak:libvorbis\nleak:libogg\n"; }
+
 TEST_CASE("lossless files give back what was written") {
   const test::ScratchDir dir;
   const auto check = [&](SoundContainer container, const char* text) {

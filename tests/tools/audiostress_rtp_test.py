@@ -278,6 +278,8 @@ class Rtp(PerfctlCase):
         for code, args, says in ((64, [], "--send, --receive or both"), (64, ["--send", "--to", "192.0.2.1:5004"], "--allow-host 192.0.2.1"),
                                  (64, ["--receive", "--listen", "0.0.0.0:5004"], "--allow-host"), (64, ["--send", "--to", "nowhere"], "nowhere"),
                                  (64, ["--send", "--codec", "G729/8000"], "--codec"), (64, ["--send", "--period", "0.5ms"], "milliseconds"),
+                                 (64, ["--send", "--to", "127.0.0.1:0"], "port 0"), (64, ["--send", "--sdp", "-"], "--json"),
+                                 (64, ["--send", "--duration", "0s"], "--duration"),
                                  (64, ["--send", "--streams", "0"], "--streams"), (64, ["--send", "--sockets", "many"], "--sockets"),
                                  (65, ["--send", "--file", "absent.wav"], "absent.wav")):
             with self.subTest(args):

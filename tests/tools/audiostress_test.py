@@ -99,6 +99,11 @@ class Audiostress(unittest.TestCase):
         self.assertLess(result["audio"]["streams"], 150)
         self.assertIn("budget", result["bench"]["rows"][0]["text"])
 
+    def test_a_budget_without_room_for_one_stream(self):
+        result = self.result("run", "--virtual", "--hours", "0.01", "--streams", "2", "--budget", "1KiB", codes=(99,))
+        self.assertEqual((result["audio"]["streams"], result["audio"]["frames"], result["verdict"]), (0, 0, "fail"))
+        self.assertIn("budget", result["bench"]["rows"][0]["text"])
+
     def test_run_closes_and_gives_memory_back(self):
         result = self.result("run", "--streams", "3000", "--duration", "500ms", "--close", "0.9", codes=(0, 75, 99))
         self.assertGreater(result["audio"]["rss_returned_ratio"], 0.5)
@@ -172,6 +177,8 @@ class Audiostress(unittest.TestCase):
                      ["run", "--producer", "magic"], ["run", "--producer", "file"], ["run", "--input", "x.wav"],
                      ["run", "--virtual", "--hours", "0"], ["run", "--close", "2"], ["run", "--format", "ulaw:1000:1"],
                      ["capacity", "--late-p99", "soon"], ["memory", "--from", "9", "--to", "9"],
+                     ["run", "--duration", "0s"], ["run", "--virtual", "--close", "0.5"], ["capacity", "--duration", "0s"],
+                     ["capacity", "--confirm", "0s"], ["compare", "--duration", "0s"], ["memory", "--cold", "magic"],
                      ["memory", "--format", "s16:8000:1"], ["compare", "--impl", "best"], ["faults", "--case", "boredom"]):
             with self.subTest(args=args):
                 done = self.run_it(*args)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include "audio_words.hpp"
 #include "libperf/base/error.hpp"
 #include "libperf/base/text.hpp"
 #include "libperf/base/units.hpp"
@@ -106,7 +107,7 @@ class Rtp final : public Verb {
     options.shape.period = TimeOf("--period", period_);
     SetCodec(options);
     if (!buffer_.empty()) options.play.buffer = BufferOf(buffer_);
-    options.duration = DurationOf("--duration", duration_);
+    options.duration = LengthOf("--duration", duration_);
     if (!idle_.empty()) options.idle = TimeOf("--idle", idle_);
     if (sockets_ != "per-thread" && sockets_ != "per-stream") {
       throw UsageError(
@@ -115,6 +116,7 @@ class Rtp final : public Verb {
     options.socket_per_stream = sockets_ == "per-stream";
     return [options](const bench::Context& context) { return bench::AudioRtp(options, context); };
   }
+  bool TakesStdout() const override { return options_.sdp == "-"; }
 
  private:
   void SetCodec(bench::AudioRtpOptions& options) const {

@@ -74,7 +74,7 @@ class RunVerb final : public Verb {
     options.trial.streams = CountOf("--streams", !streams_.empty() ? streams_
                                                  : virtual_        ? "4"
                                                                    : "1000");
-    options.duration = DurationOf("--duration", duration_);
+    options.duration = LengthOf("--duration", duration_);
     if (virtual_) {
       options.hours = NumberOf("--hours", hours_, 10'000);
       if (options.hours <= 0) throw UsageError("--hours: more than none");
@@ -105,8 +105,8 @@ class Capacity final : public Verb {
     bench::AudioCapacityOptions options;
     options.trial = trial_.Options();
     options.late_p99 = DurationOf("--late-p99", late_);
-    options.length = DurationOf("--duration", length_);
-    options.confirmation = DurationOf("--confirm", confirmation_);
+    options.length = LengthOf("--duration", length_);
+    options.confirmation = LengthOf("--confirm", confirmation_);
     options.from = CountOf("--from", from_);
     options.most = CountOf("--most", most_);
     if (!required_.empty()) options.required = CountOf("--require", required_);
@@ -141,7 +141,7 @@ class Memory final : public Verb {
     options.from = CountOf("--from", from_);
     options.to = CountOf("--to", to_);
     options.burst = DurationOf("--burst", burst_);
-    options.cold = audio::ColdKindByName(cold_);
+    options.cold = ColdKindOf("--cold", cold_);
     if (!required_.empty()) options.required = ShareOf("--require", required_);
     return
         [options](const bench::Context& context) { return bench::AudioMemory(options, context); };
@@ -167,7 +167,7 @@ class Compare final : public Verb {
     bench::AudioCompareOptions options = options_;
     options.trial = trial_.Options();
     options.trial.streams = CountOf("--streams", streams_);
-    options.length = DurationOf("--duration", length_);
+    options.length = LengthOf("--duration", length_);
     return
         [options](const bench::Context& context) { return bench::AudioCompare(options, context); };
   }
