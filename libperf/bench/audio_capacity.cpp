@@ -18,6 +18,8 @@ constexpr int kTries = 3;
 /// Of what was found: how far the search goes on, and how far it steps back.
 constexpr double kStep = 0.05;
 constexpr int kConfirmations = 6;
+/// Streams that every machine carries which has nothing else to do.
+constexpr std::size_t kFew = 1000;
 
 struct Outcome {
   load::AudioResult audio;
@@ -39,6 +41,8 @@ class Search {
   std::size_t Find();
   /// The number that was confirmed, with what was found there.
   std::pair<std::size_t, Outcome> Confirm(std::size_t streams);
+  /// The least number that the machine spoiled at each try; 0: none.
+  std::size_t Spoiled() const noexcept { return spoiled_; }
 
  private:
   Outcome Try(std::size_t streams, Duration length, const char* phase);
@@ -50,6 +54,7 @@ class Search {
   Findings& findings_;
   AudioTrialOptions trial_;
   TestPackets packets_;
+  std::size_t spoiled_ = 0;
 };
 
 const char* Search::Judge(const load::AudioResult& audio, const RigFigures& figures) const {
@@ -95,8 +100,9 @@ Outcome Search::Try(std::size_t streams, Duration length, const char* phase) {
     outcome.figures = trial.Figures();
     outcome.why = Judge(outcome.audio, outcome.figures);
     AddRow(outcome, streams, phase);
-    if (outcome.Ok() || refused || !Starved(outcome.figures)) break;
+    if (outcome.Ok() || refused || !Starved(outcome.figures)) return outcome;
   }
+  if (!context_.Stopped() && (spoiled_ == 0 || streams < spoiled_)) spoiled_ = streams;
   return outcome;
 }
 
@@ -104,6 +110,8 @@ std::size_t Search::Find() {
   std::size_t good = 0, bad = options_.most + 1;
   for (std::size_t next = std::min(options_.from, options_.most); !context_.Stopped();) {
     (Try(next, options_.length, "search").Ok() ? good : bad) = next;
+    // A machine that lets none of so few run has something else to do.
+    if (good == 0 && bad == spoiled_ && bad <= kFew) break;
     const auto step = static_cast<std::size_t>(kStep * static_cast<double>(good));
     if (bad - good <= std::max<std::size_t>(1, step)) break;
     // Doubles, or halves, until there is one of either; then the middle.
@@ -129,8 +137,14 @@ load::Result AudioCapacity(const AudioCapacityOptions& options, const Context& c
   Search search(options, context, findings);
   auto [streams, outcome] = search.Confirm(search.Find());
   outcome.audio.capacity_streams = streams;
-  findings.AtLeast("streams carried", static_cast<double>(streams),
-                   static_cast<double>(std::max<std::size_t>(1, options.required)), "",
+  const std::size_t least = std::max<std::size_t>(1, options.required);
+  if (streams < least && search.Spoiled() > 0) {
+    findings.Invalidate("starved",
+                        fmt::format("at {} streams the pacers were not let run, as often as it was "
+                                    "tried: the machine was busy with something else",
+                                    search.Spoiled()));
+  }
+  findings.AtLeast("streams carried", static_cast<double>(streams), static_cast<double>(least), "",
                    outcome.audio.frames);
   findings.SetAudio(outcome.audio);
   return findings.Finish(context.Stopped());

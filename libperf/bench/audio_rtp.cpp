@@ -250,6 +250,7 @@ void Traffic::Run() {
        now = Clock::now()) {
     rig_.Run(std::min(kLook, end - now));
   }
+  rig_.End();
   rig_.Remove(options_.receive ? std::vector<audio::Paced*>() : senders, senders);
   if (options_.receive && options_.send) std::this_thread::sleep_for(kDrain);
 }

@@ -249,6 +249,7 @@ class Rtp(PerfctlCase):
                                                          "other_packets")], [0] * 7)
                 self.assertEqual(row["packets"], row["sent"])
                 self.assertGreaterEqual(row["sent"], 2 * 50 * 40)
+                self.assertGreater(row["cpu_us_per_packet"], 0)
                 self.assertEqual(row["sockets"], 100 if sockets == "per-stream" else 2 * (os.cpu_count() or 1))
                 audio = done.json["audio"]
                 self.assertEqual((audio["streams"], audio["lost"], audio["torn"], audio["leaked"]), (50, 0, 0, 0))

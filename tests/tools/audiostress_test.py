@@ -128,16 +128,31 @@ class Audiostress(unittest.TestCase):
 
     def test_capacity(self):
         result = self.result("capacity", "--from", "100", "--most", "300", "--duration", "300ms", "--confirm", "300ms",
-                             "--late-p99", "500ms", "--buffer", "4s", codes=(0, 99))
+                             "--late-p99", "500ms", "--buffer", "4s", codes=(0, 75, 99))
         rows = result["bench"]["rows"]
         self.assertEqual(rows[0]["streams"], 100)
         self.assertEqual(rows[-1]["phase"], "confirm")
         if result["verdict"] == "pass":
             self.assertEqual(result["audio"]["capacity"]["streams"], rows[-1]["streams"])
         refused = self.result("capacity", "--from", "100", "--most", "100", "--budget", "200KiB", "--duration", "200ms",
-                              "--confirm", "200ms", "--late-p99", "1s", codes=(0, 99))
+                              "--confirm", "200ms", "--late-p99", "1s", codes=(0, 75, 99))
         self.assertEqual(refused["bench"]["rows"][0]["why"], "refused")
         self.assertLess(refused["audio"]["capacity"]["streams"], 25)
+
+    def test_capacity_of_a_machine_that_is_busy_is_not_a_finding(self):
+        busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(4 * (os.cpu_count() or 1))]
+        try:
+            done = subprocess.run(["nice", "-n", "19", AUDIOSTRESS, "capacity", "--from", "50", "--most", "50", "--duration", "300ms",
+                                   "--json", "--out", self.dir + "/out"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                                  env=self.env, cwd=self.dir, timeout=200, check=False)
+        finally:
+            for process in busy:
+                process.kill()
+                process.wait()
+        self.assert_code(done, 75)
+        result = json.loads(done.stdout)
+        self.assertEqual([reason["code"] for reason in result["validity"]["reasons"]], ["starved"])
+        self.assertEqual(result["audio"]["capacity"]["streams"], 0)
 
     def test_memory(self):
         rows = self.result("memory", "--from", "100", "--to", "1000", "--input", self.speech())["bench"]["rows"]
