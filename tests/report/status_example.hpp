@@ -48,8 +48,7 @@ inline report::StatusDocument StatusExample() {
        {"p99", 1.84, kSeconds, {}, {}, ""}},
       {2, 2, 4, 8, 12, 18, 20});
   row("caches", StatusState::kOk, "sessions",
-      {{"hit", 0.984, kRatio, {}, {}, ""},
-       {"", 212 * 1048576.0, kBytes, 512 * 1048576.0, {}, ""}},
+      {{"hit", 0.984, kRatio, {}, {}, ""}, {"", 212 * 1048576.0, kBytes, 512 * 1048576.0, {}, ""}},
       {0.98, 0.98, 0.98, 0.98, 0.98, 0.98, 0.98});
   row("caches", StatusState::kWarning, "tts-audio",
       {{"hit", 0.612, kRatio, {}, 0.7, ""},
