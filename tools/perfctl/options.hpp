@@ -49,11 +49,23 @@ struct ValidateCommand {
   std::vector<std::string> allow_hosts;
 };
 
+struct DoctorCommand {
+  bool json = false;
+  bool plain = false;
+};
+
+struct ExportCommand {
+  std::string what;  // "systemd" or "grafana"
+  std::string program, listen;
+};
+
 struct Options {
   LogLevel log_level = LogLevel::kWarn;
   LogFormat log_format = LogFormat::kText;
   report::ColorChoice color = report::ColorChoice::kAuto;
-  std::variant<std::monostate, RunCommand, OneLinerCommand, InitCommand, ValidateCommand> command;
+  std::variant<std::monostate, RunCommand, OneLinerCommand, InitCommand, ValidateCommand,
+               DoctorCommand, ExportCommand>
+      command;
   /// Set when help or the version was printed: nothing else is to be done.
   bool done = false;
 };
