@@ -131,10 +131,11 @@ std::string Verdict(const StatusDocument& document, const StatusView& view, cons
   }
   const StatusState overall = document.Overall();
   const std::string_view word = Name(overall);
-  return fmt::format("  {}{}",
-                     overall == StatusState::kOk ? style.Good(word) : Colored(overall, word, style),
-                     std::string(11 - word.size(), ' ')) +
-         Joined(parts, view.width - 13);
+  std::string line = "  ";
+  line += overall == StatusState::kOk ? style.Good(word) : Colored(overall, word, style);
+  const std::string joined = Joined(parts, view.width - 13);
+  if (!joined.empty()) line += std::string(11 - word.size(), ' ') + joined;
+  return line;
 }
 
 int RankOf(const StatusAlert& alert) {
