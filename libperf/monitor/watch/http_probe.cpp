@@ -24,6 +24,7 @@ class HttpProbe final : public Probe {
             std::string path, const ExpositionLimits& limits)
       : scrape_(target.kind == WatchKind::kScrape),
         limits_(limits),
+        shown_(path.substr(0, path.find('?'))),  // a query may hold a secret
         connection_(std::move(connector)) {
     request_.target = std::move(path);
     if (!target.token.empty()) {
@@ -58,9 +59,8 @@ class HttpProbe final : public Probe {
     figures.Gauge("perfkit_http_probe_status", "Status of the last answer.", reply.status);
     // As with pools: what is below 500 is an answer. Metrics come with 200 alone.
     if (scrape_ ? reply.status != 200 : reply.status >= 500) {
-      result.failure = {ErrorKind::kStatus,
-                        fmt::format("{} {} was answered with status {}", request_.method,
-                                    request_.target, reply.status)};
+      result.failure = {ErrorKind::kStatus, fmt::format("{} {} was answered with status {}",
+                                                        request_.method, shown_, reply.status)};
       return;
     }
     if (!scrape_) return;
@@ -85,6 +85,7 @@ class HttpProbe final : public Probe {
 
   const bool scrape_;
   const ExpositionLimits limits_;
+  const std::string shown_;
   backends::HttpRequest request_;
   KeptConnection<backends::HttpConnector, HttpConnection> connection_;
 };

@@ -137,10 +137,12 @@ TEST_CASE("limits hold") {
 
 TEST_CASE("our own text comes back as it went out, histograms exactly") {
   metrics::Registry registry;
-  registry.Counters({.name = "perfkit_a_total", .help = "A.", .labels = {"x"}})
+  registry.Counters({.name = "perfkit_acquires_total", .help = "A.", .labels = {"x"}})
       .With({"with \"quotes\" and \\ and \n"})
       .Add(5);
-  registry.Gauges({.name = "perfkit_b_bytes", .help = "B.", .unit = "bytes"}).With({}).Set(-0.25);
+  registry.Gauges({.name = "perfkit_body_bytes", .help = "B.", .unit = "bytes"})
+      .With({})
+      .Set(-0.25);
   auto& waits = registry.Histograms(
       {.name = "perfkit_wait_seconds", .help = "W.", .unit = "seconds", .labels = {"pool"}});
   for (int i = 1; i <= 1000; ++i) waits.With({"main"}).Observe(std::chrono::microseconds(i * i));
@@ -156,9 +158,9 @@ TEST_CASE("our own text comes back as it went out, histograms exactly") {
     const ParsedExposition parsed = ParseExposition(metrics::Expose(sent, options), open);
     CHECK(parsed.error.empty());
     CHECK(parsed.left_out == 0);
-    CHECK(Family(parsed.snapshot, "perfkit_a_total").samples.at(0).labels ==
-          Family(sent, "perfkit_a_total").samples.at(0).labels);
-    CHECK(Family(parsed.snapshot, "perfkit_b_bytes").samples.at(0).value == -0.25);
+    CHECK(Family(parsed.snapshot, "perfkit_acquires_total").samples.at(0).labels ==
+          Family(sent, "perfkit_acquires_total").samples.at(0).labels);
+    CHECK(Family(parsed.snapshot, "perfkit_body_bytes").samples.at(0).value == -0.25);
     const metrics::HistogramSnapshot back =
         Family(parsed.snapshot, "perfkit_wait_seconds").samples.at(0).histogram.value();
     const metrics::HistogramSnapshot gone =

@@ -94,7 +94,8 @@ class MetricsServer {
         type_(std::move(type)),
         server_(port.Listen(),
                 [this](const backends::ServedRequest& request, backends::ServedReply& reply) {
-                  if (request.path != "/metrics") reply.status = 404;
+                  if (request.path == "/broken") reply.status = 503;
+                  if (request.path == "/nowhere") reply.status = 404;
                   reply.content_type = type_;
                   reply.own_body = text_;
                 }),
@@ -156,7 +157,7 @@ TEST_CASE("real servers: down with a reason, up when they start, down when they 
     const auto down = changes.Await(name, State::kDown);
     REQUIRE(down);
     CHECK_FALSE(down->reason.empty());
-    MESSAGE(name << " is down: " << down->reason);
+    MESSAGE(std::string(name) << " is down: " << down->reason);
   }
   std::string text = metrics::Expose(registry.Gather());
   CHECK(text.find("perfkit_target_up{target=\"db\",kind=\"postgresql\"} 0") != std::string::npos);
@@ -168,7 +169,7 @@ TEST_CASE("real servers: down with a reason, up when they start, down when they 
     REQUIRE(up);
     CHECK(up->reason.empty());
     CHECK(up->latency > Duration{});
-    MESSAGE(name << " is up " << ToMs(up->at - start) << " ms after it answered");
+    MESSAGE(std::string(name) << " is up " << ToMs(up->at - start) << " ms after it answered");
   }
   const metrics::MetricsSnapshot now = registry.Gather();
   CHECK(now.errors.empty());
@@ -188,8 +189,8 @@ TEST_CASE("real servers: down with a reason, up when they start, down when they 
     const TimePoint killed = Clock::now();
     const auto down = changes.Await(name, State::kDown);
     REQUIRE(down);
-    MESSAGE(name << " is down " << ToMs(down->at - killed)
-                 << " ms after it was killed: " << down->reason);
+    MESSAGE(std::string(name) << " is down " << ToMs(down->at - killed)
+                              << " ms after it was killed: " << down->reason);
   }
   CHECK(watcher.Stop(Soon()));
 }
@@ -221,6 +222,7 @@ TEST_CASE("a scraped endpoint: its series with the target's label, and why it is
   watcher.Add(Target("web", WatchKind::kScrape, Http(port)));
   watcher.Add(Target("missing", WatchKind::kScrape, Http(port, "/nowhere")));
   watcher.Add(Target("page", WatchKind::kHttp, Http(port, "/nowhere?token=secret")));
+  watcher.Add(Target("broken", WatchKind::kHttp, Http(port, "/broken?token=secret")));
   metrics::Registry registry;
   const auto registration = watcher.RegisterMetrics(registry);
   watcher.Start();
@@ -240,13 +242,20 @@ TEST_CASE("a scraped endpoint: its series with the target's label, and why it is
     CHECK(scraped.families[0].samples.at(0).labels ==
           metrics::Labels{{"code", "200"}, {"target", "web"}});
     CHECK(scraped.families[1].samples.at(0).histogram->Count() == 3);
-    std::optional<WatchStatus> missing;
-    for (const WatchStatus& status : watcher.Status()) {
-      if (status.name == "missing") missing = status;
-      CHECK(status.url.find("secret") == std::string::npos);
+    const auto reason_of = [&](const std::string& name) {
+      for (const WatchStatus& status : watcher.Status()) {
+        CHECK(status.url.find("secret") == std::string::npos);
+        if (status.name == name && status.state == State::kDown) return status.reason;
+      }
+      return std::string();
+    };
+    const Deadline soon = Soon();
+    while (reason_of("missing").find("404") == std::string::npos ||
+           reason_of("broken").find("503") == std::string::npos) {
+      REQUIRE_FALSE(soon.Passed(Clock::now()));
+      std::this_thread::yield();
     }
-    REQUIRE(missing);
-    CHECK(missing->state == State::kDown);
+    CHECK(reason_of("broken").find("secret") == std::string::npos);
     const std::string text = metrics::Expose(registry.Gather());
     CHECK(text.find("hits_total") == std::string::npos);  // ours holds no foreign names
     CHECK(text.find("perfkit_target_scraped_series{target=\"web\"} 5") != std::string::npos);
