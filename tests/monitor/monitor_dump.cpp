@@ -12,9 +12,15 @@ int main(int argc, char**) {
   using namespace perf;
   monitor::Monitor monitor;
   monitor.System().SetProcess("parent", ::getppid());
-  { const monitor::TrackedScope scope = monitor.Track().TrackRequest("/calls", "POST"); }
-  { const auto scope = monitor.Track().TrackDatabaseOperation("select", "guests"); }
-  { const auto scope = monitor.Track().TrackExternalCall("speech", "tts"); }
+  {
+    const monitor::TrackedScope scope = monitor.Track().TrackRequest("/calls", "POST");
+  }
+  {
+    const auto scope = monitor.Track().TrackDatabaseOperation("select", "guests");
+  }
+  {
+    const auto scope = monitor.Track().TrackExternalCall("speech", "tts");
+  }
   monitor.Track().UpdateQueueSize("calls", 3);
   monitor.Track().UpdateErrorRate("gateway", 0.5);
   monitor.Track().UpdateThroughput("turns", 12);
