@@ -6,9 +6,9 @@
 
 namespace perf::report {
 
-/// Every family that pools, caches and audio export, as their own code names it: a registry with
-/// one of each is asked. What is generated from it cannot drift from what is exported. Thread
-/// safety: reentrant.
+/// Every family that a monitor, pools, caches and audio export, as their own code names it: a
+/// registry with one of each is asked, so that what is made of it cannot drift.
+/// Thread safety: reentrant.
 PERF_EXPORT metrics::MetricsSnapshot MetricCatalogue();
 
 }  // namespace perf::report
