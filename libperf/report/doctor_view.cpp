@@ -83,7 +83,10 @@ std::string DoctorScreen(const DoctorChecks& checks, std::string_view version, s
                        Clean(check->seen));
     if (!check->spoils.empty()) out += Wrapped(Clean(check->spoils), width);
     if (!check->remedy.empty()) {
-      out += std::string(kIndent, ' ') + "mend: " + style.Bold(Clean(check->remedy)) + "\n";
+      // Where nothing is to be set, the command shows who it is.
+      const bool shows = check->remedy.starts_with("ps ") || check->remedy.starts_with("df ");
+      out += std::string(kIndent, ' ') + (shows ? "see: " : "mend: ") +
+             style.Bold(Clean(check->remedy)) + "\n";
     }
   }
   return utf8 ? out : ToAscii(out);

@@ -42,7 +42,7 @@ class DoctorTest(harness.PerfctlCase):
         for row in rows:
             self.assertIn(f" {row[2]} ", screen.out)
         for line in screen.out.splitlines():
-            if "mend:" not in line and "/" not in line:
+            if "mend:" not in line and "see:" not in line and "/" not in line:
                 self.assertLessEqual(len(line), 80, line)
         ascii_only = self.perfctl("doctor", env={"LC_ALL": "C"})
         self.assertTrue(ascii_only.out.isascii(), ascii_only.out)
