@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <system_error>
+#include <utility>
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -47,6 +48,8 @@ CREATE TABLE runs(id INTEGER PRIMARY KEY AUTOINCREMENT, started TEXT NOT NULL, t
 )";
 // The version of a database is how many of these it has had; new ones go to the end.
 constexpr std::array<const char*, 1> kMigrations{kFirst};
+// More than the write-ahead log usually is (wal_autocheckpoint, below).
+constexpr off_t kReserve = 2 << 20;
 constexpr auto kVersion = static_cast<std::int64_t>(kMigrations.size());
 
 void Refuse(Database& database) {
@@ -99,6 +102,21 @@ std::unique_ptr<Database> Sound(const std::string& path) {
 
 }  // namespace
 
+Reserve::Reserve(std::string path) : path_(std::move(path)) { Keep(); }
+
+void Reserve::Keep() noexcept {
+  const int file = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (file < 0) return;
+  kept_ = ::posix_fallocate(file, 0, kReserve) == 0;
+  ::close(file);
+  if (!kept_) ::unlink(path_.c_str());  // half of it is of no use
+}
+
+void Reserve::Give() noexcept {
+  ::unlink(path_.c_str());
+  kept_ = false;
+}
+
 WriterLock::WriterLock(const std::string& path) {
   const std::string name = path + ".lock";
   file_ = ::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -140,7 +158,7 @@ std::unique_ptr<Database> OpenForWriting(const std::string& path) {
   database->Run("PRAGMA page_size = 16384; PRAGMA auto_vacuum = INCREMENTAL");
   database->Run(
       "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; "
-      "PRAGMA wal_autocheckpoint = 256; PRAGMA journal_size_limit = 8388608; "
+      "PRAGMA wal_autocheckpoint = 64; PRAGMA journal_size_limit = 1048576; "
       "PRAGMA cache_size = -4096");
   Migrate(*database);
   return database;

@@ -23,6 +23,25 @@ class WriterLock {
   int file_;
 };
 
+/// Space beside the database that is given up when the disk is full: without it the log could not
+/// be moved into the database, and then not even dropping old data would be possible.
+/// Thread safety: none.
+class Reserve {
+ public:
+  explicit Reserve(std::string path);
+  ~Reserve() { Give(); }
+  Reserve(const Reserve&) = delete;
+  Reserve& operator=(const Reserve&) = delete;
+  bool Kept() const noexcept { return kept_; }
+  /// Takes the space, where there is some.
+  void Keep() noexcept;
+  void Give() noexcept;
+
+ private:
+  std::string path_;
+  bool kept_ = false;
+};
+
 /// Makes the folder of a database (0700). Throws: IoError.
 void MakeFolderOf(const std::string& path);
 /// Opens for writing, makes what is missing, and brings an older version up to date.

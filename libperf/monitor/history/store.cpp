@@ -39,6 +39,7 @@ Store::Store(const HistoryOptions& options, WallTime now)
     : options_(options),
       layout_(options),
       database_(OpenChecked(options.path, now)),
+      reserve_(options.path + ".reserve"),
       insert_(*database_, kInsert),
       insert_series_(*database_, kInsertSeries) {
   ReadTiers();

@@ -14,6 +14,7 @@
 #include "libperf/monitor/history/database.hpp"
 #include "libperf/monitor/history/growth.hpp"
 #include "libperf/monitor/history/layout.hpp"
+#include "libperf/monitor/history/schema.hpp"
 #include "libperf/monitor/history/selection.hpp"
 
 namespace perf::monitor {
@@ -54,6 +55,7 @@ class Store {
   void PackSeries(Tier tier, std::int64_t start, std::int64_t first, std::int64_t last);
   void DropOld(std::int64_t now);
   void HoldBytes();
+  bool DropTwentieth();
   std::int64_t DropOldest();
   std::int64_t Drop(const char* table, std::int64_t from, std::int64_t to);
   std::int64_t First(const char* table, Tier tier);
@@ -64,6 +66,7 @@ class Store {
   HistoryOptions options_;
   Layout layout_;
   std::unique_ptr<Database> database_;
+  Reserve reserve_;
   Statement insert_, insert_series_;
   std::unordered_map<const SeriesName*, Member> members_;
   std::array<std::int64_t, kTiers> rolled_{};

@@ -28,6 +28,7 @@ void Store::Upkeep(WallTime now) {
     DropOld(seconds);
     kept_hour_ = hour;
   }
+  if (!reserve_.Kept()) reserve_.Keep();
   HoldBytes();
 }
 
@@ -178,22 +179,14 @@ void Store::HoldBytes() {
 }
 
 bool Store::Relieve() {
-  // What the log holds goes to its place first: then it is written from its beginning again, and
-  // dropping needs no space that is not there.
-  database_->Number("PRAGMA wal_checkpoint(RESTART)");
+  // The log goes to its place first, into the room that the reserve gives up. It leaves more room
+  // than it took, enough to write down that the oldest is dropped; and that leaves more again.
+  reserve_.Give();
+  database_->Number("PRAGMA wal_checkpoint(TRUNCATE)");
   const auto cells = cells_;
   const std::uint64_t before = dropped_;
   try {
-    Transaction transaction(*database_);
-    const std::int64_t goal = UsedBytes() - std::max<std::int64_t>(UsedBytes() / 20, 1 << 18);
-    std::int64_t dropped = 0;
-    while (UsedBytes() > goal) {
-      const std::int64_t more = DropOldest();
-      if (more == 0) break;
-      dropped += more;
-    }
-    transaction.Commit();
-    if (dropped == 0) return false;
+    if (!DropTwentieth()) return false;
   } catch (...) {
     cells_ = cells;
     dropped_ = before;
@@ -201,11 +194,21 @@ bool Store::Relieve() {
   }
   Log(LogLevel::kWarn, "history {}: the disk is full; the oldest {} rows are dropped",
       options_.path, dropped_ - before);
-  // Pages freed within the file are enough for us; the log gets its room from the file's end.
-  Statement vacuum(*database_, "PRAGMA incremental_vacuum(64)");
+  Statement vacuum(*database_, "PRAGMA incremental_vacuum(1000000)");
   vacuum.Run();
-  database_->Number("PRAGMA wal_checkpoint(RESTART)");
+  database_->Number("PRAGMA wal_checkpoint(TRUNCATE)");
+  reserve_.Keep();
   return true;
+}
+
+bool Store::DropTwentieth() {
+  Transaction transaction(*database_);
+  const std::int64_t used = UsedBytes();
+  const std::int64_t goal = used - std::max<std::int64_t>(used / 20, 1 << 18);
+  bool dropped = false;
+  while (UsedBytes() > goal && DropOldest() > 0) dropped = true;
+  transaction.Commit();
+  return dropped;
 }
 
 }  // namespace perf::monitor
