@@ -69,7 +69,7 @@ Verdict Access::JudgeToken(const Request& request, bool changes, TimePoint now) 
       field.size() > kScheme.size() && EqualsIgnoreCase(field.substr(0, kScheme.size()), kScheme);
   const std::string_view name = tokens->NameOf(bearer ? Trim(field.substr(kScheme.size())) : "");
   if (name.empty()) return Refuse(request, 401, "wrong_token", "the token is not known", now);
-  Verdict verdict{true, fmt::format("token:{}", name)};
+  Verdict verdict{true, fmt::format("user:{}", name)};
   if (!changes) return verdict;
   const Duration wait = changes_.Take(name, now);
   if (wait == Duration::zero()) return verdict;

@@ -19,7 +19,7 @@ namespace perf::service {
 /// What a request may do, and as whom.
 struct Verdict {
   bool allowed = false;
-  std::string who{};       // "uid:1000", "token:NAME", "loopback"; of a refusal the peer
+  std::string who{};       // "uid:1000", "user:NAME", "loopback"; of a refusal the peer
   int status = 0;          // of a refusal: 401, 403, 421 or 429
   std::string reason{};    // a word for audit and metrics: no_token, wrong_token …
   std::string detail{};    // for the caller

@@ -15,7 +15,8 @@
 #include "libperf/backends/redis_tier_hub.hpp"
 #include "libperf/base/error.hpp"
 #include "libperf/cache/cache_manager.hpp"
-#include "libperf/service/tokens.hpp"
+#include "libperf/monitor/system/system_sampler.hpp"
+#include "libperf/service/system_rows.hpp"
 
 namespace perf::service {
 namespace {
@@ -52,13 +53,30 @@ cache::CacheManager::TierFactory TierOf(const AgentConfig& config) {
 struct Agent::Parts {
   Parts(AgentConfig the_config, std::string name)
       : config(std::move(the_config)), runtime(OptionsOf(config, std::move(name))) {}
+  void Show();
   AgentConfig config;
   std::optional<backends::PoolManager> pools;
   std::optional<cache::CacheManager> caches;
-  std::optional<audio::AudioMemoryOptimizer> audio;
+  std::optional<audio::AudioMemoryOptimizer> streams;
+  monitor::SystemSampler system;
+  metrics::Registry::Registration system_metrics;
   Runtime runtime;  // goes before what it shows
   LifeCycle life;   // goes first
 };
+
+void Agent::Parts::Show() {
+  runtime.Attach(*pools);
+  runtime.Attach(*caches);
+  runtime.Attach(*streams);
+  system_metrics = system.RegisterMetrics(runtime.Registry());
+  SystemThresholds thresholds;
+  thresholds.cpu_percent = config.cpu_threshold_percent;
+  thresholds.memory_bytes = config.memory_threshold_mb << 20;
+  runtime.OnRows([this, thresholds] {
+    system.Sample(Clock::now());
+    return SystemRows(system.Latest(), thresholds);
+  });
+}
 
 Agent::Agent(AgentConfig config, std::string name)
     : parts_(std::make_unique<Parts>(std::move(config), std::move(name))) {
@@ -82,24 +100,22 @@ Agent::Agent(AgentConfig config, std::string name)
     parts.caches.emplace(parts.config.cache, TierOf(parts.config));
     parts.caches->Add("default");
   };
-  Component audio;
-  audio.name = "audio";
-  audio.start = [&parts](Deadline) {
+  Component streams;
+  streams.name = "audio";
+  streams.start = [&parts](Deadline) {
     audio::AudioMemoryOptimizer::Options options;
     options.buffers = parts.config.audio;
-    parts.audio.emplace(options);
+    parts.streams.emplace(options);
   };
   Component requests;
   requests.name = "requests";
   requests.needs = {"pools", "caches", "audio"};
   requests.start = [&parts](Deadline) {
-    parts.runtime.Attach(*parts.pools);
-    parts.runtime.Attach(*parts.caches);
-    parts.runtime.Attach(*parts.audio);
+    parts.Show();
     parts.runtime.Start();
   };
   requests.stop = [&parts](Deadline deadline) { parts.runtime.Stop(deadline); };
-  for (Component* component : {&pools, &caches, &audio, &requests}) {
+  for (Component* component : {&pools, &caches, &streams, &requests}) {
     parts.life.Add(std::move(*component));
   }
 }

@@ -23,7 +23,7 @@ PERF_EXPORT std::string Iso8601(WallTime at);
 /// Something that was done, or tried.
 struct AuditEvent {
   std::string event;   // "change", "config", "service"
-  std::string who;     // "uid:1000", "token:NAME"
+  std::string who;     // "uid:1000", "user:NAME"
   std::string action;  // "resize_pool database 5 40"
   std::string result;  // "begun", "done", "failed: why"
   Json detail{};       // null: none

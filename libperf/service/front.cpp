@@ -5,9 +5,11 @@
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
@@ -214,8 +216,14 @@ struct Front::Parts {
   std::thread thread;
 };
 
-Front::Front(Handler handler, FrontLimits limits, Refused refused)
-    : parts_(std::make_unique<Parts>(std::move(handler), limits, std::move(refused))) {}
+Front::Front(Handler handler, FrontLimits limits, Refused refused) {
+  // Half of the descriptors stay for everything else that this process opens.
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur != RLIM_INFINITY) {
+    limits.connections = std::min(limits.connections, std::max<std::size_t>(files.rlim_cur / 2, 1));
+  }
+  parts_ = std::make_unique<Parts>(std::move(handler), limits, std::move(refused));
+}
 
 Front::~Front() { Stop(Deadline::After(Clock::now(), 1s)); }
 

@@ -103,8 +103,8 @@ class Dialogue {
       : shared_(shared), session_(std::move(session)), stream_(stream) {}
 
   asio::awaitable<void> Run() {
-    while (co_await Next()) {
-    }
+    // g++ 12 makes a trap of `while (co_await Next()) {}`.
+    for (bool more = true; more;) more = co_await Next();
   }
 
  private:
@@ -184,7 +184,8 @@ class Dialogue {
     const Request request;
     Reply reply = Problem(status, "the request is malformed, or larger than the agent takes");
     Finish(request, reply);
-    if (!co_await Write(HeadOf(reply, false, false), *reply.body)) co_return;
+    const bool sent = co_await Write(HeadOf(reply, false, false), *reply.body);
+    if (!sent) co_return;
     // Closing with unread input would reset the connection, and the client might lose our reply.
     error_code ignored;
     session_->socket.shutdown(Socket::shutdown_send, ignored);

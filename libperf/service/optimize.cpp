@@ -235,7 +235,7 @@ Json Optimize(const Optimization& wanted, const Subjects& subjects, Deadline dea
       results.Append(OnCache(wanted, subjects, name, deadline));
     }
   } else {
-    for (audio::AudioMemoryOptimizer* optimizer : subjects.audio) {
+    for (audio::AudioMemoryOptimizer* optimizer : subjects.streams) {
       results.Append(Around(
           "streams", wanted.dry_run, [&] { return AudioFigures(*optimizer); },
           [&] { return fmt::format("{} bytes given back", optimizer->Trim()); }));

@@ -103,7 +103,7 @@ void Runtime::Attach(cache::CacheManager& manager) {
 
 void Runtime::Attach(audio::AudioMemoryOptimizer& optimizer) {
   parts_->registrations.push_back(optimizer.RegisterMetrics(parts_->registry));
-  parts_->subjects.audio.push_back(&optimizer);
+  parts_->subjects.streams.push_back(&optimizer);
 }
 
 void Runtime::OnSample(Sampled sampled) { parts_->sampled = std::move(sampled); }

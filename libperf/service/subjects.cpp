@@ -97,7 +97,8 @@ Json Subjects::Caches() const {
 
 Json Subjects::Audio() const {
   Json list = Json::MakeArray();
-  for (const audio::AudioMemoryOptimizer* optimizer : audio) list.Append(OptimizerJson(*optimizer));
+  for (const audio::AudioMemoryOptimizer* optimizer : streams)
+    list.Append(OptimizerJson(*optimizer));
   Json all = Json::MakeObject();
   all["optimizers"] = std::move(list);
   return all;

@@ -17,7 +17,7 @@ namespace perf::service {
 struct PERF_EXPORT Subjects {
   std::vector<backends::PoolManager*> pools;
   std::vector<cache::CacheManager*> caches;
-  std::vector<audio::AudioMemoryOptimizer*> audio;
+  std::vector<audio::AudioMemoryOptimizer*> streams;
 
   /// {healthy, memory{rss_bytes, limit_bytes, high}, pools{NAME: …}, stale}, of all managers.
   Json Pools() const;

@@ -134,15 +134,15 @@ TEST_CASE("access: who may do what") {
       {Ask(true, {}, ""), false, true, 421, "127.0.0.1"},
       {Ask(true), true, false, 403, "127.0.0.1"},
       {Ask(true), true, true, 401, "127.0.0.1"},
-      {Ask(true, kGood), true, true, 0, "token:ops"},
-      {lower, true, true, 0, "token:ops"},
+      {Ask(true, kGood), true, true, 0, "user:ops"},
+      {lower, true, true, 0, "user:ops"},
       {basic, true, true, 401, "127.0.0.1"},
       {Ask(true, "wrong-wrong-wrong-wrong"), true, true, 401, "127.0.0.1"},
       {Ask(true, "wrong-wrong-wrong-wrong"), false, true, 401, "127.0.0.1"},
       {Ask(false), false, true, 401, "192.0.2.7"},
       {Ask(false), false, false, 403, "192.0.2.7"},
-      {Ask(false, kOther, "evil.example"), false, true, 0, "token:ci"},
-      {Ask(false, kOther), true, true, 0, "token:ci"},
+      {Ask(false, kOther, "evil.example"), false, true, 0, "user:ci"},
+      {Ask(false, kOther), true, true, 0, "user:ci"},
   };
   for (const Row& row : rows) {
     Access access;

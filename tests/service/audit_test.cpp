@@ -42,13 +42,13 @@ TEST_CASE("audit: one line says who did what, and how it went") {
   AuditLog log(scratch / "audit.jsonl");
   Json detail = Json::MakeObject();
   detail["before"] = 20;
-  log.Write({"change", "token:ops", "resize_pool", "failed: redis://:geheim@h/0 is down", detail},
+  log.Write({"change", "user:ops", "resize_pool", "failed: redis://:geheim@h/0 is down", detail},
             kStart);
   const auto lines = Lines(scratch / "audit.jsonl");
   REQUIRE(lines.size() == 1);
   CHECK(
       lines[0].Dump() ==
-      R"({"time":"2026-11-30T20:45:07.123Z","event":"change","who":"token:ops",)"
+      R"({"time":"2026-11-30T20:45:07.123Z","event":"change","who":"user:ops",)"
       R"("action":"resize_pool","result":"failed: redis://:***@h/0 is down","detail":{"before":20}})");
   struct stat info{};
   REQUIRE(::stat((scratch / "audit.jsonl").c_str(), &info) == 0);
