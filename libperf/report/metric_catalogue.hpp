@@ -6,7 +6,7 @@
 
 namespace perf::report {
 
-/// Every family that pools, caches and audio export, as their own code names it: a
+/// Every family that a monitor, pools, caches and audio export, as their own code names it: a
 /// registry with one of each is asked, so that what is made of it cannot drift.
 /// Thread safety: reentrant.
 PERF_EXPORT metrics::MetricsSnapshot MetricCatalogue();

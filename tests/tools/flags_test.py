@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every flag of every program and command stands in its man page and in its completions, which shells accept.
 flags_test.py SOURCE PROGRAM…"""
+import glob
 import os
 import re
 import shutil
@@ -40,15 +41,23 @@ def tree(program, path=()):
         yield from tree(program, path + (command,))
 
 
+def text_of(file):
+    """What a man page shows."""
+    text = printed("mandoc", "-T", "utf8", file).stdout
+    return re.sub(".\b", "", text).replace("−", "-")
+
+
 def page_of(name, path):
-    """The text of the man page that a command has, or that of its program."""
-    for words in (path, path[:1], ()):
+    """The man page that a command has, that of another which tells of it, or that of its program."""
+    for words in (path, path[:1]):
         file = f"{SOURCE}/man/{'-'.join((name,) + tuple(words))}.1"
         if os.path.exists(file):
-            text = printed("mandoc", "-T", "utf8", file).stdout
-            return os.path.basename(file), re.sub(".\b", "", text).replace("−", "-")
-    check(False, f"{name} {path}: no man page")
-    return "", ""
+            return os.path.basename(file), text_of(file)
+    for file in sorted(glob.glob(f"{SOURCE}/man/{name}-*.1")) if path else []:
+        text = text_of(file)
+        if named(" ".join((name,) + path[:1]), text):
+            return os.path.basename(file), text
+    return f"{name}.1", text_of(f"{SOURCE}/man/{name}.1")
 
 
 def named(flag, text):
