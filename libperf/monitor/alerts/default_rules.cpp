@@ -203,6 +203,16 @@ constexpr std::string_view kSystem = R"(
 )";
 
 constexpr std::string_view kWatched = R"(
+  - name: PerfkitRequestsFailing
+    expr: sum without (result) (rate(perfkit_requests_total{result="error"}[1m])) / sum without (result) (rate(perfkit_requests_total[1m]))
+    unit: ratio
+    where: sum without (result) (rate(perfkit_requests_total[1m])) > 0.1
+    warning: "> 1%"
+    critical: "> 5%"
+    for: 5s
+    labels: {area: load}
+    annotations:
+      summary: "{{ $value }} of the requests to {{ $labels.method }} {{ $labels.endpoint }} fail"
   - name: PerfkitTargetDown
     expr: perfkit_target_up
     critical: "< 1"
