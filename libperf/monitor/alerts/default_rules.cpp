@@ -251,7 +251,7 @@ inhibit:
 }  // namespace
 
 std::string DefaultRulesText(const DefaultLimits& limits) {
-  std::string text = "# The rules that perfkit brings along; see perfctl-alerts(5).\nrules:";
+  std::string text = "# The rules that perfkit brings along; see perfkit-alerts(5).\nrules:";
   text += kPools;
   text += kCaches.substr(1);
   text += kAudio.substr(1);

@@ -31,7 +31,7 @@ void DeliveryPlan::Update(const std::vector<Alert>& alerts, WallTime now) {
     if (!seen) continue;
     Key key(alert.name, alert.labels);
     const auto found = entries_.find(key);
-    const bool told = found != entries_.end() && found->second.told;
+    const bool told = found != entries_.end() && (found->second.told || found->second.sending);
     const bool ended = seen->state == AlertState::kResolved;
     // Nobody is told of the end of what he never heard of.
     if (ended && (!told || !receiver_.resolved)) continue;
@@ -45,8 +45,8 @@ void DeliveryPlan::Update(const std::vector<Alert>& alerts, WallTime now) {
   for (auto at = entries_.begin(); at != entries_.end();) {
     auto& [key, entry] = *at;
     if (!present.contains(key)) {
-      const bool owed = entry.told && entry.told->state == AlertState::kFiring &&
-                        receiver_.resolved && ++ends <= kMostEnds;
+      const bool fires = entry.sending || (entry.told && entry.told->state == AlertState::kFiring);
+      const bool owed = fires && receiver_.resolved && ++ends <= kMostEnds;
       if (!owed) {
         at = entries_.erase(at);
         continue;
@@ -79,7 +79,7 @@ std::vector<Notice> DeliveryPlan::Take(TimePoint now) {
   if (under_way_ || now < retry_at_) return message;
   sending_.clear();
   std::size_t left = 0;
-  const auto add = [&](const Key& key, const Entry& entry) {
+  const auto add = [&](const Key& key, Entry& entry) {
     if (message.size() >= options_.most_alerts) {
       ++left;
       return;
@@ -90,14 +90,16 @@ std::vector<Notice> DeliveryPlan::Take(TimePoint now) {
       notice.former = entry.told->level;
     }
     message.push_back(std::move(notice));
+    entry.sending = true;
     sending_.emplace_back(key, Told{entry.alert.state, entry.alert.level, now});
   };
   // News first: where there is no room for all, reminders wait.
-  for (const auto& [key, entry] : entries_) {
+  for (auto& [key, entry] : entries_) {
     if (Changed(entry)) add(key, entry);
   }
-  for (const auto& [key, entry] : entries_) {
-    if (!Changed(entry) && Repeats(entry) && now - entry.told->at >= receiver_.resend) {
+  for (auto& [key, entry] : entries_) {
+    if (!Changed(entry) && !entry.sending && Repeats(entry) &&
+        now - entry.told->at >= receiver_.resend) {
       add(key, entry);
     }
   }
@@ -108,6 +110,7 @@ std::vector<Notice> DeliveryPlan::Take(TimePoint now) {
 
 void DeliveryPlan::Done(bool good, TimePoint now) {
   under_way_ = false;
+  for (auto& [key, entry] : entries_) entry.sending = false;
   if (!good) {
     const unsigned doublings = std::min(failures_++, 20U);
     const Duration full =

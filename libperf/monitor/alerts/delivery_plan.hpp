@@ -49,6 +49,7 @@ class DeliveryPlan {
     Alert alert;
     bool visible = true;
     std::optional<Told> told;
+    bool sending = false;  // a message about it is under way: it may count as told soon
   };
   using Key = std::pair<std::string, Labels>;
 

@@ -9,8 +9,8 @@ namespace {
 
 constexpr std::size_t kSeriesBytes = 256;  // labels and the tree's node, about
 
-std::size_t Size(const Point&) noexcept { return sizeof(Point); }
-std::size_t Size(const HistogramPoint& point) noexcept {
+std::size_t BytesOf(const Point&) noexcept { return sizeof(Point); }
+std::size_t BytesOf(const HistogramPoint& point) noexcept {
   return sizeof(HistogramPoint) + point.counts.size() * sizeof(std::uint64_t);
 }
 
@@ -55,8 +55,8 @@ void SeriesStore::Keep(const RuleSet& rules) {
       for (const auto& [labels, series] : metric.series) {
         ++size_;
         bytes_ += kSeriesBytes;
-        for (const Point& point : series.points) bytes_ += Size(point);
-        for (const HistogramPoint& point : series.histogram) bytes_ += Size(point);
+        for (const Point& point : series.points) bytes_ += BytesOf(point);
+        for (const HistogramPoint& point : series.histogram) bytes_ += BytesOf(point);
       }
     }
   };
@@ -67,7 +67,7 @@ void SeriesStore::Keep(const RuleSet& rules) {
 template <typename Points, typename NewPoint>
 void SeriesStore::Push(Points& points, NewPoint point, Millis window, std::size_t bytes) {
   const auto pop_front = [&] {
-    bytes_ -= Size(points.front());
+    bytes_ -= BytesOf(points.front());
     points.pop_front();
   };
   if (!points.empty() && point.at < points.back().at) return;
@@ -75,7 +75,7 @@ void SeriesStore::Push(Points& points, NewPoint point, Millis window, std::size_
   const bool crowded =
       points.size() > 1 && point.at - points[points.size() - 2].at < limits_.interval / 2;
   if (!points.empty() && (crowded || points.back().at == point.at)) {
-    bytes_ -= Size(points.back());
+    bytes_ -= BytesOf(points.back());
     points.pop_back();
   }
   while (!points.empty() && points.front().at < point.at - window) pop_front();
@@ -114,7 +114,7 @@ void SeriesStore::Take(std::string_view name, const Labels& labels, WallTime now
   if (histogram) {
     found->second.buckets = sample.histogram->buckets;
     HistogramPoint point{now, sample.histogram->counts};
-    const std::size_t bytes = Size(point);
+    const std::size_t bytes = BytesOf(point);
     Push(found->second.histogram, std::move(point), metric->second.window, bytes);
   } else {
     Push(found->second.points, Point{now, sample.value}, metric->second.window, sizeof(Point));
@@ -153,8 +153,8 @@ void SeriesStore::Observe(WallTime now, const metrics::MetricsSnapshot& snapshot
 }
 
 void SeriesStore::Drop(const Series& series) {
-  for (const Point& point : series.points) bytes_ -= Size(point);
-  for (const HistogramPoint& point : series.histogram) bytes_ -= Size(point);
+  for (const Point& point : series.points) bytes_ -= BytesOf(point);
+  for (const HistogramPoint& point : series.histogram) bytes_ -= BytesOf(point);
   bytes_ -= kSeriesBytes;
   --size_;
 }

@@ -9,7 +9,9 @@
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
+#include <iterator>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "libperf/base/random.hpp"
@@ -77,6 +79,7 @@ void AddHistogram(World& world, Random& random, const std::string& name, const L
     all.emplace_back("le", i < kBuckets.Bounds() ? fmt::format("{}", kBuckets.Bound(i)) : "+Inf");
     buckets.push_back({name + "_bucket" + ToText(all), {}});
   }
+  Series counts{name + "_count" + ToText(labels), {}};
   double centre = 10;
   for (int i = 0; i < kSteps; ++i) {
     if (random.Unit() < 0.2) centre = 20 * random.Unit();
@@ -92,7 +95,9 @@ void AddHistogram(World& world, Random& random, const std::string& name, const L
       sum += static_cast<double>(histogram.counts[b]);
       buckets[b].values.push_back(sum);
     }
+    counts.values.push_back(sum);
   }
+  world.series.push_back(std::move(counts));
   std::move(buckets.begin(), buckets.end(), std::back_inserter(world.series));
 }
 

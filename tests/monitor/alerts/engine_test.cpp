@@ -133,7 +133,7 @@ TEST_CASE("alerts: a level is raised at once after its own `for`, and lowered by
 }
 
 TEST_CASE("alerts: what is not known neither fires nor resolves, and is told after 3 intervals") {
-  Bench bench("warning: \"> 1\", for: 20s");
+  Bench bench("warning: \"> 1\", for: 30s");
   bench.Tick(0, 2);
   bench.Silent(10);  // the sample of 0 s still counts for an interval and a half
   bench.Silent(20);
@@ -146,7 +146,7 @@ TEST_CASE("alerts: what is not known neither fires nor resolves, and is told aft
   CHECK(stale[0].name == "PerfkitDataStale");
   CHECK(stale[0].labels == Labels{{"rule", "PerfkitA"}});
   CHECK(stale[0].to_level == Level::kWarning);
-  // 10 s of being bad were known.
+  // Bad for 10 s before and for 10 s now.
   bench.Tick(50, 2);
   CHECK(bench.State() == AlertState::kPending);
   CHECK(bench.Of("PerfkitDataStale").state == AlertState::kResolved);
@@ -326,7 +326,7 @@ TEST_CASE("alerts: an inhibition hides alerts of the same subject only, and none
 }
 
 TEST_CASE("alerts: memory is bounded, and what finds no room is counted") {
-  Engine engine(Rules("  - {name: PerfkitA, expr: max_over_time(a[1h]), warning: \"> 1\"}\n"),
+  Engine engine(Rules("  - {name: PerfkitA, expr: \"max_over_time(a[1h])\", warning: \"> 1\"}\n"),
                 {.interval = 10s, .max_series = 100, .max_bytes = 60'000, .max_alerts = 50});
   for (int i = 0; i < 200; ++i) {
     SeriesFeed feed;
@@ -346,7 +346,7 @@ TEST_CASE("alerts: memory is bounded, and what finds no room is counted") {
 }
 
 TEST_CASE("alerts: samples that come often are thinned, the newest stays exact") {
-  Engine engine(Rules("  - {name: PerfkitA, expr: increase(a[1m]), warning: \"> 0\"}\n"),
+  Engine engine(Rules("  - {name: PerfkitA, expr: \"increase(a[1m])\", warning: \"> 0\"}\n"),
                 {.interval = 10s});
   for (int i = 0; i <= 600; ++i) {
     SeriesFeed feed;

@@ -162,6 +162,22 @@ TEST_CASE("alerts: who was told of an alert is told of its end, and nobody else"
   CHECK(plan.Take(kStart + 6010s).size() == 1);
 }
 
+TEST_CASE("alerts: an alert that ends while it is being told is told of its end afterwards") {
+  DeliveryPlan plan(Alertmanager(), {});
+  for (const bool forgotten : {false, true}) {
+    plan.Update({Firing("PerfkitA")}, At(0));
+    REQUIRE(plan.Take(kStart).size() == 1);
+    plan.Update(forgotten ? std::vector<Alert>{} : std::vector{Resolved("PerfkitA", 1)}, At(1));
+    plan.Done(true, kStart + 1s);
+    const auto message = plan.Take(kStart + 1s);
+    REQUIRE(message.size() == 1);
+    CHECK(message[0].alert.state == AlertState::kResolved);
+    plan.Done(true, kStart + 1s);
+    plan.Update({}, At(2));
+    CHECK(plan.Due() == TimePoint::max());
+  }
+}
+
 TEST_CASE("alerts: a message has a bounded size, and the rest comes with the next") {
   NotifierOptions options;
   options.most_alerts = 2;

@@ -58,7 +58,7 @@ TEST_CASE("alerts: expressions become the PromQL that they look like") {
   CHECK(PromQl("avg(a)") == "avg (a)");
   CHECK(PromQl("histogram_quantile(0.99, rate(h[1m30s]))") ==
         "histogram_quantile(0.99, rate(h_bucket[90s]))");
-  CHECK(PromQl("histogram_quantile(.5, sum by (pool) (rate(h{a=\"b\"}[1m])))") ==
+  CHECK(PromQl("histogram_quantile(0.5, sum by (pool) (rate(h{a=\"b\"}[1m])))") ==
         "histogram_quantile(0.5, sum by (pool, le) (rate(h_bucket{a=\"b\"}[1m])))");
   CHECK(PromQl("histogram_quantile(1, sum (rate(h[1m])))") ==
         "histogram_quantile(1, sum by (le) (rate(h_bucket[1m])))");
@@ -76,7 +76,8 @@ TEST_CASE("alerts: what is no expression is refused at its place") {
   };
   check("", 0, "expected a metric");
   check("1 + 2", 0, "names no metric");
-  check("sum(2)", 0, "names no metric");
+  check("sum(2)", 0, "aggregation needs a metric");
+  check("histogram_quantile(.5, rate(h[1m]))", 19, "expected a number");
   check("a + sum(1)", 0, "aggregation needs a metric");
   check("a > 1", 2, "levels of the rule");
   check("a[5m]", 1, "needs a function");
@@ -134,7 +135,7 @@ TEST_CASE("alerts: a rule file that is wrong is told with place and remedy") {
   CHECK(Says(OneRule("    warning: 1\n"), "expected '>', '>=', '<' or '<='"));
   CHECK(Says(OneRule("    warning: \"> 250ms\"\n"), "no threshold of a rule with `unit: none`"));
   CHECK(Says(OneRule("    warning: {enter: \"> 1\", clear: 2}\n"),
-             "4:34: error: the alert would never clear"));
+             "4:36: error: the alert would never clear"));
   CHECK(Says(OneRule("    warning: {enter: \"< 1\", clear: 0.5}\n"), "would never clear"));
   CHECK(Says(OneRule("    warning: \"> 2\"\n    critical: \"> 1\"\n"), "reached later"));
   CHECK(Says(OneRule("    warning: \"> 2\"\n    critical: \"< 1\"\n"), "same side"));
@@ -145,9 +146,9 @@ TEST_CASE("alerts: a rule file that is wrong is told with place and remedy") {
   CHECK(Says("rules:\n  - {name: PoolBad, expr: a, warning: \"> 1\"}\n", "begins with Perfkit"));
   CHECK(Says("rules:\n  - {name: PerfkitDataStale, expr: a, warning: \"> 1\"}\n",
              "by the engine itself"));
-  CHECK(Says("rules:\n  - {name: PerfkitA, expr: rat(a[5m]), warning: \"> 1\"}\n",
-             "2:28: error: no function is called 'rat'"));
-  CHECK(Says("rules:\n  - {name: PerfkitA, expr: rat(a[5m]), warning: \"> 1\"}\n",
+  CHECK(Says("rules:\n  - {name: PerfkitA, expr: \"rat(a[5m])\", warning: \"> 1\"}\n",
+             "2:29: error: no function is called 'rat'"));
+  CHECK(Says("rules:\n  - {name: PerfkitA, expr: \"rat(a[5m])\", warning: \"> 1\"}\n",
              "did you mean 'rate'"));
   const std::string twice = "  - {name: PerfkitA, expr: a, warning: \"> 1\"}\n";
   CHECK(Says("rules:\n" + twice + twice, "another rule 'PerfkitA'"));
@@ -191,10 +192,13 @@ rules:
 )");
   const std::string text = ToPrometheusRules(rules);
   CAPTURE(text);
-  CHECK(text.find(R"(expr: "((a / b) > 0.9) or ((a / b) > 0.8 and ignoring (alertname, alertstate, severity, area) ALERTS{alertname=\"PerfkitThing\",severity=\"warning\",alertstate=\"firing\"})")") != std::string::npos);
-  CHECK(text.find(R"(expr: "((a / b) >= 1) and (c > 3)")") != std::string::npos);
-  CHECK(text.find("for: 1m\n        keep_firing_for: 2m") != std::string::npos);
-  CHECK(text.find(R"(summary: "{{ $labels.x }} at {{ $value | humanizePercentage }}")") != std::string::npos);
+  const auto says = [&](const std::string& what) { return text.find(what) != std::string::npos; };
+  CHECK(says(R"x(expr: "((a / b) > 0.9) or ((a / b) > 0.8 and ignoring )x"
+             R"x((alertname, alertstate, severity, area) ALERTS{alertname=\"PerfkitThing\",)x"
+             R"x(severity=\"warning\",alertstate=\"firing\"})")x"));
+  CHECK(says(R"x(expr: "((a / b) >= 1) and (c > 3)")x"));
+  CHECK(says("for: 1m\n        keep_firing_for: 2m"));
+  CHECK(says(R"x(summary: "{{ $labels.x }} at {{ $value | humanizePercentage }}")x"));
   CHECK(ToPrometheusRules(rules, {.dead_band = false}).find("ALERTS") == std::string::npos);
 }
 
