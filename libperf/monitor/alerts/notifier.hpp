@@ -45,7 +45,7 @@ PERF_EXPORT std::vector<Receiver> ParseReceivers(const config::Node& list,
                                                  config::Diagnostics& diagnostics);
 
 struct NotifierOptions {
-  std::string generator_url;  // of this agent's page; `?alert=NAME` is added
+  std::string generator_url{};  // of this agent's page; `?alert=NAME` is added
   Duration first_backoff = std::chrono::seconds(1);
   Duration longest_backoff = std::chrono::minutes(5);
   std::size_t most_alerts = 500;  // in one message
