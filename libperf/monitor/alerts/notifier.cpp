@@ -18,6 +18,7 @@
 #include "libperf/base/error.hpp"
 #include "libperf/base/log.hpp"
 #include "libperf/base/text.hpp"
+#include "libperf/base/url.hpp"
 #include "libperf/monitor/alerts/command.hpp"
 #include "libperf/monitor/alerts/delivery_plan.hpp"
 #include "libperf/monitor/alerts/message.hpp"
@@ -198,7 +199,7 @@ struct Notifier::Parts {
     if (reply.failure) {
       error = reply.failure.text.empty() ? "no answer" : reply.failure.text;
     } else if (reply.status < 200 || reply.status > 299) {
-      error = fmt::format("status {}: {}", reply.status, Excerpt(reply.body, 200));
+      error = fmt::format("status {}: {}", reply.status, Excerpt(MaskSecrets(reply.body), 200));
     }
   }
 

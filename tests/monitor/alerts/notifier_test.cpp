@@ -226,9 +226,9 @@ TEST_CASE("alerts: receivers are read, and what is wrong is told") {
     CAPTURE(complaints);
     CHECK(complaints.find(what) != std::string::npos);
   };
-  says("- {name: a, kind: pager}", "r.yaml:1:18: error: ");
+  says("- {name: a, kind: pager}", "r.yaml:1:19: error: ");
   says("- {name: a, kind: webhok, url: x}", "did you mean 'webhook'");
-  says("- {name: a, kind: webhook, url: \"ftp://h/\"}", "expected a URL");
+  says("- {name: a, kind: webhook, url: \"redis://h/\"}", "expected a URL");
   says("- {name: a, kind: command, command: [run.sh]}", "beginning with '/'");
   says("- {name: a, kind: log, url: \"http://h/\"}", "url");
   says("- {name: a, kind: log}\n- {name: a, kind: log}", "another receiver 'a'");
@@ -328,6 +328,18 @@ TEST_CASE("alerts: one receiver that does not answer holds up no other") {
   CHECK(Await([&] { return notifier.Counts()[0].failed > 0; }));
   CHECK(notifier.Counts()[0].last_error != "");
   CHECK(!notifier.Drain(Deadline::After(Clock::now(), 10ms)));
+}
+
+TEST_CASE("alerts: what a receiver answered is told without secrets") {
+  Hook hook(1'000'000);
+  Receiver receiver;
+  receiver.name = "hook";
+  receiver.kind = Receiver::Kind::kWebhook;
+  receiver.url = hook.Url("/");
+  Notifier notifier({receiver}, {.first_backoff = 1h, .longest_backoff = 1h, .seed = 1});
+  notifier.Update({Firing("PerfkitA")}, At(0));
+  CHECK(!notifier.Drain(Deadline::After(Clock::now(), 20s)));
+  CHECK(notifier.Counts()[0].last_error == "status 503: busy, password=***");
 }
 
 std::string Contents(const std::string& path) {
