@@ -165,8 +165,8 @@ Json ManagedPool::ToJson(TimePoint now) const {
   json["most_in_use"] = count(totals.most_in_use);
   json["health"] = std::move(health);
   Json& breaker = json["breaker"];
-  breaker["state"] = pool::Name(breaker_.Now());
-  const std::string why = breaker_.WhyOpen(now);
+  breaker["state"] = pool::Name(breaker_->Now());
+  const std::string why = breaker_->WhyOpen(now);
   if (!why.empty()) breaker["why"] = why;
   return json;
 }
