@@ -15,8 +15,9 @@
 #include "libperf/backends/redis_tier_hub.hpp"
 #include "libperf/base/error.hpp"
 #include "libperf/cache/cache_manager.hpp"
-#include "libperf/monitor/system/system_sampler.hpp"
+#include "libperf/monitor/monitor.hpp"
 #include "libperf/service/system_rows.hpp"
+#include "libperf/service/target_rows.hpp"
 
 namespace perf::service {
 namespace {
@@ -24,10 +25,11 @@ namespace {
 using namespace std::chrono_literals;
 constexpr Duration kReach = 2s;  // for the first look at the targets, which may be down
 
-RuntimeOptions OptionsOf(const AgentConfig& config, std::string name) {
+RuntimeOptions OptionsOf(const AgentConfig& config, std::string name, metrics::Registry& registry) {
   RuntimeOptions options;
   options.name = std::move(name);
   options.kind = "agent";
+  options.registry = &registry;
   options.run_directory = config.run_directory;
   if (!config.listen.empty()) options.listen = ParseAddress(config.listen);
   options.certificate = config.certificate;
@@ -38,6 +40,12 @@ RuntimeOptions OptionsOf(const AgentConfig& config, std::string name) {
     options.audit = config.state_directory + "/audit.jsonl";
   }
   options.audit_max_bytes = config.audit_max_bytes;
+  return options;
+}
+
+monitor::MonitorOptions MonitorOptionsOf(const AgentConfig& config) {
+  monitor::MonitorOptions options;
+  options.config = config.performance;
   return options;
 }
 
@@ -52,14 +60,15 @@ cache::CacheManager::TierFactory TierOf(const AgentConfig& config) {
 
 struct Agent::Parts {
   Parts(AgentConfig the_config, std::string name)
-      : config(std::move(the_config)), runtime(OptionsOf(config, std::move(name))) {}
+      : config(std::move(the_config)),
+        watching(MonitorOptionsOf(config)),
+        runtime(OptionsOf(config, std::move(name), watching.Metrics())) {}
   void Show();
   AgentConfig config;
+  monitor::Monitor watching;
   std::optional<backends::PoolManager> pools;
   std::optional<cache::CacheManager> caches;
   std::optional<audio::AudioMemoryOptimizer> streams;
-  monitor::SystemSampler system;
-  metrics::Registry::Registration system_metrics;
   Runtime runtime;  // goes before what it shows
   LifeCycle life;   // goes first
 };
@@ -68,14 +77,20 @@ void Agent::Parts::Show() {
   runtime.Attach(*pools);
   runtime.Attach(*caches);
   runtime.Attach(*streams);
-  system_metrics = system.RegisterMetrics(runtime.Registry());
   SystemThresholds thresholds;
-  thresholds.cpu_percent = config.cpu_threshold_percent;
-  thresholds.memory_bytes = config.memory_threshold_mb << 20;
+  thresholds.cpu_percent = config.performance.cpu_threshold_percent;
+  thresholds.memory_bytes = config.performance.memory_threshold_mb << 20;
   runtime.OnRows([this, thresholds] {
-    system.Sample(Clock::now());
-    return SystemRows(system.Latest(), thresholds);
+    auto rows = SystemRows(watching.System().Latest(), thresholds);
+    for (auto& row : TargetRows(watching.Targets().Status())) rows.push_back(std::move(row));
+    return rows;
   });
+  for (const monitor::WatchStatus& target : watching.Targets().Status()) {
+    runtime.Health().Add("target " + target.name, {.target = true},
+                         [this, name = target.name](TimePoint) {
+                           return TargetHealth(watching.Targets().Status(), name);
+                         });
+  }
 }
 
 Agent::Agent(AgentConfig config, std::string name)
@@ -107,15 +122,22 @@ Agent::Agent(AgentConfig config, std::string name)
     options.buffers = parts.config.audio;
     parts.streams.emplace(options);
   };
+  Component watch;
+  watch.name = "monitor";
+  watch.start = [&parts](Deadline) {
+    AddTargets(parts.config, parts.watching.Targets());
+    parts.watching.Start();
+  };
+  watch.stop = [&parts](Deadline deadline) { parts.watching.Stop(deadline); };
   Component requests;
   requests.name = "requests";
-  requests.needs = {"pools", "caches", "audio"};
+  requests.needs = {"pools", "caches", "audio", "monitor"};
   requests.start = [&parts](Deadline) {
     parts.Show();
     parts.runtime.Start();
   };
   requests.stop = [&parts](Deadline deadline) { parts.runtime.Stop(deadline); };
-  for (Component* component : {&pools, &caches, &streams, &requests}) {
+  for (Component* component : {&pools, &caches, &streams, &watch, &requests}) {
     parts.life.Add(std::move(*component));
   }
 }

@@ -46,6 +46,7 @@ std::shared_ptr<const Tokens> LoadTokens(const std::string& path) {
 
 Runtime::Parts::Parts(RuntimeOptions the_options)
     : options(Completed(std::move(the_options))),
+      registry(options.registry != nullptr ? *options.registry : own_registry),
       sampler_heart(options.sample_every),
       audit(options.audit, options.audit_max_bytes),
       actions(registry.Counters({.name = "perfkit_optimize_actions_total",
@@ -186,7 +187,7 @@ void Runtime::Parts::Sample() {
   const WallTime wall = std::chrono::system_clock::now();
   std::string wrong;
   try {
-    if (sampled) sampled(registry.Gather(), wall, now);
+    if (sampled) sampled(wall, now);
     const auto text = [](const Json& json) {
       return std::make_shared<const std::string>(json.Dump() + "\n");
     };
