@@ -104,12 +104,13 @@ RigFigures AudioRig::Stop() {
 std::uint64_t ResidentBytes() {
   // Unlike statm, which is summed up over processors only now and then.
   std::ifstream file("/proc/self/smaps_rollup");
+  std::uint64_t bytes = 0;
   std::string word;
   while (file >> word) {
     std::uint64_t kib = 0;
-    if (word == "Rss:" && file >> kib) return kib * 1024;
+    if ((word == "Anonymous:" || word == "Pss_Shmem:") && file >> kib) bytes += kib * 1024;
   }
-  return 0;
+  return bytes;
 }
 
 std::size_t MappingCount() {

@@ -70,7 +70,8 @@ class AudioRig {
   Pacers readers_, writers_;
 };
 
-/// Resident memory of the process, exactly; 0 where the kernel does not tell.
+/// Resident memory of the process, exactly, but for pages of files: a program's own code that runs
+/// for the first time is nobody's stream. 0 where the kernel does not tell.
 std::uint64_t ResidentBytes();
 /// How many mappings it has.
 std::size_t MappingCount();
