@@ -1,11 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a removal by prefix makes of the writes to the second tier.
+// What a removal by prefix, and what others write, makes of the writes to the second tier.
 #include <algorithm>
 #include <utility>
 
 #include "libperf/cache/outbox.hpp"
 
 namespace perf::cache {
+
+void Outbox::Doubt(const std::string& key) {
+  const std::lock_guard lock(mutex_);
+  if (const auto found = items_.find(key); found != items_.end()) found->second.doubted = true;
+}
+
+void Outbox::DoubtLoaded() {
+  const std::lock_guard lock(mutex_);
+  for (auto& [key, item] : items_) item.doubted = item.doubted || Loaded(item.op);
+}
 
 void Outbox::Void(std::string_view prefix) {
   const std::lock_guard lock(mutex_);
@@ -17,6 +27,7 @@ void Outbox::Void(std::string_view prefix) {
     // An attempt that is under way still has the old one, and must be refused after this.
     item.op.frame.stamp = links_.stamps.Next();
     bytes_ += Cost(key, item.op);
+    item.doubted = false;
     item.version = ++version_;
   }
 }
