@@ -9,7 +9,6 @@
 #include <thread>
 #include <vector>
 
-#include "libperf/base/error.hpp"
 #include "libperf/base/random.hpp"
 #include "libperf/bench/chaos_parts.hpp"
 #include "libperf/stats/histogram.hpp"

@@ -83,7 +83,7 @@ bool Parts::Coherent(TimePoint now) const noexcept {
 }
 
 Duration Parts::TagAge() const noexcept {
-  return coherent.load(std::memory_order_acquire) ? kForever : options.tier.incoherent_ttl;
+  return Coherent(time.Now()) ? kForever : options.tier.incoherent_ttl;
 }
 
 Deadline Parts::HardDeadline() const noexcept {

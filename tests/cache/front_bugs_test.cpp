@@ -218,6 +218,17 @@ TEST_CASE("memory is not believed while who tells of others' writes is kept from
   CHECK(pair.a->GetOrSet("k", Gives("newer"), Soon()).value.Bytes() == "newer");
 }
 
+TEST_CASE("nor is what was known of tags, for longer than without invalidations") {
+  Pair pair;
+  const EntryOptions options = Tagged(*pair.a);
+  pair.a->Set("k", "old", Soon(), &options);
+  pair.tier_a->FallBehind();
+  CHECK(pair.a->Get("k", Soon()).value.Bytes() == "old");
+  CHECK(pair.b->InvalidateTag("tag", Soon()).tier == Written::Tier::kWritten);
+  pair.time.Advance(pair.a->Options().tier.incoherent_ttl);
+  CHECK(pair.a->Get("k", Soon()).status == AnswerStatus::kAbsent);
+}
+
 TEST_CASE("prefix and clear during a load win") {
   Overtakes([](Pair& pair) { pair.a->RemovePrefix("", Soon()); }, true);
   Overtakes([](Pair& pair) { pair.a->Clear(Soon()); }, true);

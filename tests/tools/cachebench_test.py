@@ -200,8 +200,7 @@ class Cachebench(unittest.TestCase):
                      ["advise", "--hit-ratio", "2"], ["advise", "--policy", "opt"], ["run", "--mix", "50/40/20"],
                      ["run", "--policy", "opt"], ["run", "--value", "big"], ["snapshot", "keep", "x"], ["snapshot", "save"],
                      ["stampede", "--lock", "none"], ["chaos", "--case", "boredom"], ["chaos", "--way", "boredom"],
-                     ["fuzz-l2", "--cases", "0"],
-                     ["tiers", "--tiers", "three"], ["tiers", "--zipf", "-1"], [*sim, "--seed", "-1"]):
+                     ["fuzz-l2", "--cases", "0"], ["tiers", "--tiers", "three"], ["tiers", "--zipf", "-1"], [*sim, "--seed", "-1"]):
             with self.subTest(args=args):
                 done = self.run_it(*args)
                 self.assert_code(done, 64)
