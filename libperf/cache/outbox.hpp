@@ -91,7 +91,7 @@ class Outbox {
   /// The write with this stamp still waits, and is not in doubt.
   bool Waits(const std::string& key, std::uint64_t stamp) const;
   /// Somebody else has written this key: whether what waits is newer only the tier can tell, so
-  /// until it has, that is not believed.
+  /// until it has, that is not believed; and what is to be tried again will only remove.
   void Doubt(const std::string& key);
   /// Others may have written anything: what was only loaded is not believed any more.
   void DoubtLoaded();

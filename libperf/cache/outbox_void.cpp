@@ -9,7 +9,16 @@ namespace perf::cache {
 
 void Outbox::Doubt(const std::string& key) {
   const std::lock_guard lock(mutex_);
-  if (const auto found = items_.find(key); found != items_.end()) found->second.doubted = true;
+  const auto found = items_.find(key);
+  if (found == items_.end()) return;
+  WriteOp& op = found->second.op;
+  found->second.doubted = true;
+  if (Loaded(op) || op.frame.kind == Frame::Kind::kTombstone) return;
+  // Should it have to be sent again: with a clock that is ahead it would win over theirs. A removal
+  // may.
+  bytes_ -= std::min(bytes_, Cost(key, op));
+  MakeTombstone(op);
+  bytes_ += Cost(key, op);
 }
 
 void Outbox::DoubtLoaded() {

@@ -194,16 +194,35 @@ TEST_CASE("bug 13: the same, when others' writes were not told meanwhile") {
   CHECK(pair.a->Get("k", Soon()).value.Bytes() == "newer");
 }
 
-TEST_CASE("a write in doubt that is the newest after all: memory follows the tier") {
+TEST_CASE("a write on its way that is the newest after all: memory follows the tier") {
   Pair pair;
-  pair.tier_a->SetTroubles({.fail = 1});
-  CHECK(pair.a->Set("k", "ours", Soon()).tier == Written::Tier::kPending);
+  pair.tier_a->HoldNextSet();
+  CHECK(pair.a->Set("k", "ours", In(1ms)).tier == Written::Tier::kPending);
   pair.tier_a->Notify({"k"}, {});  // of what somebody wrote before
   CHECK(pair.a->Get("k", Soon()).status == AnswerStatus::kAbsent);
-  pair.tier_a->SetTroubles({});
+  pair.tier_a->ReleaseSets();
   REQUIRE(Eventually([&] { return pair.a->Stats().repair_pending == 0; }));
   CHECK(pair.a->Get("k", Soon()).value.Bytes() == "ours");
   CHECK(pair.b->Get("k", Soon()).value.Bytes() == "ours");
+}
+
+TEST_CASE("bug 6: a write that waits does not win over a later one because its clock is ahead") {
+  FakeTime ahead, time;
+  ahead.StepWall(std::chrono::hours(1));
+  FakeServer server(time);
+  const auto tier_a = std::make_shared<FakeTier>(server, 1);
+  const auto tier_b = std::make_shared<FakeTier>(server, 2);
+  Cache a(Plain(ahead), tier_a), b(Plain(time), tier_b);
+  tier_a->SetTroubles({.fail = 1});
+  CHECK(a.Set("k", "older", Soon()).tier == Written::Tier::kPending);
+  CHECK(b.Set("k", "newer", Soon()).tier == Written::Tier::kWritten);
+  REQUIRE(Eventually([&] { return a.Stats().foreign_keys > 0; }));
+  tier_a->SetTroubles({});
+  REQUIRE(Eventually([&] { return a.Stats().repair_pending == 0; }));
+  for (Cache* cache : {&a, &b}) {
+    CHECK(cache->Get("k", Soon()).value.Bytes() != "older");
+    CHECK(cache->GetOrSet("k", Gives("newer"), Soon()).value.Bytes() == "newer");
+  }
 }
 
 TEST_CASE("memory is not believed while who tells of others' writes is kept from running") {
