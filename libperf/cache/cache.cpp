@@ -158,6 +158,8 @@ void Cache::RegisterWarmFunction(std::string pattern, WarmFunction function) {
   state_->Register(std::move(pattern), std::move(function));
 }
 
+std::uint64_t Cache::EvictExpired() { return state_->Its().memory.Expire(Clock::now()); }
+
 std::size_t Cache::SaveSnapshot(const std::string& path) const {
   return WriteSnapshot(state_->Its(), path);
 }

@@ -80,6 +80,9 @@ class PERF_EXPORT Cache {
   void InvalidateTagAsync(std::string_view tag, Deadline deadline, Executor* executor,
                           WriteDone done);
 
+  /// Takes what has expired out of memory now, instead of with the next writes; how many.
+  std::uint64_t EvictExpired();
+
   /// Loads the keys that match `pattern` ('*' any run of bytes, '?' one; the pattern registered
   /// last wins) when Warm is asked for them. Throws: ConfigError when the pattern is empty.
   void RegisterWarmFunction(std::string pattern, WarmFunction function);

@@ -51,6 +51,8 @@ void FrontMemory::RemovePrefix(std::string_view prefix) {
   if (memory_) memory_->RemovePrefix(prefix);
 }
 
+std::uint64_t FrontMemory::Expire(TimePoint now) { return memory_ ? memory_->Expire(now) : 0; }
+
 void FrontMemory::Clear() {
   if (memory_) memory_->Clear();
 }

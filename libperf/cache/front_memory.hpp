@@ -38,6 +38,7 @@ class FrontMemory {
   void Remove(std::string_view key, std::uint64_t hash);
   void RemovePrefix(std::string_view prefix);
   void Clear();
+  std::uint64_t Expire(TimePoint now);
   void ForEach(TimePoint now, const std::function<bool(Handle)>& show) const;
   MemoryStats Stats() const;
   bool Present() const noexcept { return memory_.has_value(); }

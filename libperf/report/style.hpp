@@ -24,6 +24,7 @@ class PERF_EXPORT Style {
   std::string Good(std::string_view text) const { return Wrap("32;1", text); }
   std::string Bad(std::string_view text) const { return Wrap("31;1", text); }
   std::string Warn(std::string_view text) const { return Wrap("33;1", text); }
+  std::string Note(std::string_view text) const { return Wrap("36", text); }
   std::string Bold(std::string_view text) const { return Wrap("1", text); }
   std::string Dim(std::string_view text) const { return Wrap("2", text); }
 

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""check_headers.py ROOT BUILD COMPILER...: every header of ROOT compiles alone, and twice in one unit.
+"""check_headers.py [--precompiled] ROOT BUILD COMPILER...: every header of ROOT compiles alone, and twice in one unit.
 
 A header that lives off what others include first breaks here. One whose source BUILD compiles is
 compiled alone there already: tests/layers holds that a source includes its own header first, and that
-each header has its #pragma once. The others are compiled here; flags come from BUILD's
+each header has its #pragma once. (With precompiled standard headers that proves nothing; then
+--precompiled leaves them to a build without, such as the sanitizer lanes of scripts/check --full.) The others are compiled here; flags come from BUILD's
 compile_commands.json. A header that passed is not compiled again until its text, or one that it
 includes from the project, or the compiler, the flags or the installed packages change.
 """
@@ -42,12 +43,13 @@ def first_include(path):
     return found.group(1) if found else None
 
 
-def compiled_with_source(root, commands):
+def compiled_with_source(root, commands, precompiled):
     """The headers that the build compiles alone: as the first include of the source of their stem."""
     for entry in commands:
         source = os.path.normpath(os.path.join(entry["directory"], entry["file"]))
         header = os.path.splitext(source)[0] + ".hpp"
-        if "-include" not in entry["command"] and os.path.exists(header) and os.path.exists(source):
+        proof = precompiled or "-include" not in entry["command"]
+        if proof and os.path.exists(header) and os.path.exists(source):
             if first_include(source) in (os.path.relpath(header, root), os.path.basename(header)):
                 yield os.path.relpath(header, root)
 
@@ -101,6 +103,8 @@ def read_cache(path):
 
 
 def main():
+    precompiled = sys.argv[1] == "--precompiled"
+    del sys.argv[1:1 + precompiled]
     root, build, compiler = os.path.abspath(sys.argv[1]), sys.argv[2], sys.argv[3:]
     if "ccache" in os.path.basename(compiler[0]):
         compiler = compiler[1:]  # it cannot cache a syntax check
@@ -113,7 +117,7 @@ def main():
 
     cache_path = os.path.join(build, "headers.passed")
     cache = read_cache(cache_path)
-    built = set(compiled_with_source(root, commands))
+    built = set(compiled_with_source(root, commands, precompiled))
     keys = {path: key_of(root, path, surroundings) for path in find_headers(root) if path not in built}
     todo = [path for path, key in keys.items() if key not in cache]
     failed = set()
@@ -125,7 +129,8 @@ def main():
     with open(cache_path + ".new", "w", encoding="utf-8") as file:
         file.write("\n".join(key for path, key in keys.items() if path not in failed) + "\n")
     os.replace(cache_path + ".new", cache_path)
-    print(f"{len(built)} headers compiled with their source, {len(keys)} alone ({len(todo)} now), {len(failed)} failed")
+    how = "left to a build without precompiled headers" if precompiled else "compiled with their source"
+    print(f"{len(built)} headers {how}, {len(keys)} alone ({len(todo)} now), {len(failed)} failed")
     return 1 if failed or not keys or not built else 0
 
 

@@ -19,7 +19,7 @@ FOREIGN = [
     ("fmt/", ["*"]),
     ("spdlog/", ["base"]),
     ("nlohmann/", ["libperf/base/json.cpp"]),
-    ("zlib.h", ["stats", "cache"]),
+    ("zlib.h", ["stats", "cache", "service"]),
     ("yaml-cpp/", ["config"]),
     ("zstd", ["cache"]), ("lz4", ["cache"]), ("lzma.h", ["cache"]), ("xxh", ["cache"]),
     ("sndfile.h", ["audio"]), ("opus/", ["audio"]), ("speex/", ["audio"]),

@@ -12,6 +12,9 @@ int Run(const RunCommand& command, const Options& options);
 int RunOneLiner(const OneLinerCommand& command, const Options& options);
 int Init(const InitCommand& command);
 int Validate(const ValidateCommand& command);
+int Serve(const ServeCommand& command);
+int Config(const ConfigCommand& command);
+int Status(const StatusCommand& command, const Options& options);
 
 /// All of standard input, for a file named "-". Throws: ConfigError above 16 MiB.
 std::string ReadStdin();

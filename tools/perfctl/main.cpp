@@ -16,6 +16,11 @@ int Dispatch(const Options& options) {
     return RunOneLiner(*one, options);
   }
   if (const auto* init = std::get_if<InitCommand>(&options.command)) return Init(*init);
+  if (const auto* serve = std::get_if<ServeCommand>(&options.command)) return Serve(*serve);
+  if (const auto* config = std::get_if<ConfigCommand>(&options.command)) return Config(*config);
+  if (const auto* status = std::get_if<StatusCommand>(&options.command)) {
+    return Status(*status, options);
+  }
   return Validate(std::get<ValidateCommand>(options.command));
 }
 

@@ -153,11 +153,67 @@ void SplitHeaders(const Words& words, load::OneLiner& line) {
   }
 }
 
+CLI::App* AddServe(CLI::App& app, ServeCommand& serve) {
+  CLI::App* command = app.add_subcommand("serve", "watch and operate: the agent");
+  command->add_option("--config", serve.config, "configuration file in YAML")->type_name("FILE");
+  command
+      ->add_option("--listen", serve.listen,
+                   "also serve TCP here, such as 127.0.0.1:9464 (port 0: a free one)")
+      ->type_name("ADDR");
+  command
+      ->add_option("--token-file", serve.token_file,
+                   "names and bearer tokens, one a line, mode 0600")
+      ->type_name("FILE");
+  command->add_option("--tls-certificate", serve.certificate, "PEM file: TCP speaks TLS")
+      ->type_name("FILE");
+  command->add_option("--tls-key", serve.key, "PEM file of its private key")->type_name("FILE");
+  command->add_option("--audit", serve.audit, "audit log (default: below $XDG_STATE_HOME/perfkit)")
+      ->type_name("FILE");
+  command
+      ->add_option("--run-directory", serve.run_directory,
+                   "where its socket stands (default: $XDG_RUNTIME_DIR/perfkit)")
+      ->type_name("DIR");
+  command->add_option("--name", serve.name, "shown for this agent (default: agent-PID)")
+      ->type_name("NAME");
+  return command;
+}
+
+CLI::App* AddConfig(CLI::App& app, ConfigCommand& config) {
+  CLI::App* command = app.add_subcommand("config", "show or check what the agent is told");
+  command->require_subcommand(1);
+  CLI::App* show = command->add_subcommand("show", "effective values with their origin");
+  CLI::App* check = command->add_subcommand("check", "only say whether all is valid");
+  check->final_callback([&config] { config.check = true; });
+  for (CLI::App* one : {show, check}) {
+    one->add_option("--config", config.config, "configuration file in YAML")->type_name("FILE");
+  }
+  show->add_flag("--json", config.json, "as JSON");
+  return command;
+}
+
+CLI::App* AddStatus(CLI::App& app, StatusCommand& status) {
+  CLI::App* command =
+      app.add_subcommand("status", "one screen of all agents and runs, worst first");
+  command->add_option("--url", status.url, "ask this agent only: http://ADDRESS:PORT, unix:///PATH")
+      ->type_name("URL");
+  command
+      ->add_option("--only", status.only, "one area: pools, caches, audio, system, load, targets")
+      ->type_name("AREA");
+  command->add_flag("--problems", status.problems, "leave out what is ok");
+  CLI::Option* json = command->add_flag("--json", status.json, "as JSON (perfkit.status/1)");
+  command->add_flag("--plain", status.plain, "a record a line, fields between tabs")
+      ->excludes(json);
+  return command;
+}
+
 struct Parsed {
   RunCommand run;
   OneLinerCommand http, redis, sql;
   InitCommand init;
   ValidateCommand validate;
+  ServeCommand serve;
+  ConfigCommand config;
+  StatusCommand status;
   Words words;
 };
 
@@ -201,6 +257,9 @@ Options ParseOptions(int argc, char** argv) {
       ->type_name("HOST")
       ->take_all();
   AddOverlays(*validate, words.sets, parsed->validate.profile);
+  const CLI::App* serve = AddServe(app, parsed->serve);
+  const CLI::App* config = AddConfig(app, parsed->config);
+  const CLI::App* status = AddStatus(app, parsed->status);
 
   Options options;
   options.done = !ParseCommandLine(app, argc, argv, "command");
@@ -218,6 +277,12 @@ Options ParseOptions(int argc, char** argv) {
     options.command = Finish(parsed->redis, load::TargetKind::kRedis, words);
   } else if (sql->parsed()) {
     options.command = Finish(parsed->sql, load::TargetKind::kPostgres, words);
+  } else if (serve->parsed()) {
+    options.command = parsed->serve;
+  } else if (config->parsed()) {
+    options.command = parsed->config;
+  } else if (status->parsed()) {
+    options.command = parsed->status;
   } else if (init->parsed()) {
     options.command = parsed->init;
   } else {

@@ -49,11 +49,32 @@ struct ValidateCommand {
   std::vector<std::string> allow_hosts;
 };
 
+struct ServeCommand {
+  std::string config;
+  std::string listen, token_file, certificate, key, audit, run_directory, name;
+};
+
+struct ConfigCommand {
+  std::string config;
+  bool check = false;
+  bool json = false;
+};
+
+struct StatusCommand {
+  std::string url;
+  std::string only;
+  bool json = false;
+  bool plain = false;
+  bool problems = false;
+};
+
 struct Options {
   LogLevel log_level = LogLevel::kWarn;
   LogFormat log_format = LogFormat::kText;
   report::ColorChoice color = report::ColorChoice::kAuto;
-  std::variant<std::monostate, RunCommand, OneLinerCommand, InitCommand, ValidateCommand> command;
+  std::variant<std::monostate, RunCommand, OneLinerCommand, InitCommand, ValidateCommand,
+               ServeCommand, ConfigCommand, StatusCommand>
+      command;
   /// Set when help or the version was printed: nothing else is to be done.
   bool done = false;
 };

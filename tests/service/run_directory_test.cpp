@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "libperf/service/run_directory.hpp"
+
+#include <doctest/doctest.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "libperf/base/error.hpp"
+#include "tests/support/scratch_dir.hpp"
+
+namespace perf::service {
+namespace {
+
+mode_t ModeOf(const std::string& path) {
+  struct stat info{};
+  REQUIRE(::lstat(path.c_str(), &info) == 0);
+  return info.st_mode & 07777;
+}
+
+TEST_CASE("run directory: made for its user alone, and refused where it is not") {
+  const test::ScratchDir scratch;
+  const RunDirectory made(scratch / "run");
+  CHECK(ModeOf(scratch / "run") == 0700);
+  const RunDirectory again(scratch / "run");
+  CHECK(again.Sockets().empty());
+  for (const mode_t mode : {0701, 0702, 0704, 0720, 0777}) {
+    ::chmod((scratch / "run").c_str(), mode);
+    CHECK_THROWS_AS(RunDirectory(scratch / "run"), ConfigError);
+  }
+  std::filesystem::create_directory_symlink(scratch / "", scratch / "link");
+  CHECK_THROWS_AS(RunDirectory(scratch / "link"), ConfigError);
+  std::ofstream(scratch / "file") << "x";
+  CHECK_THROWS_AS(RunDirectory(scratch / "file"), ConfigError);
+  CHECK_THROWS_AS(RunDirectory(scratch / "none/run"), IoError);
+}
+
+TEST_CASE("run directory: one socket for each, which goes with its listener") {
+  const test::ScratchDir scratch;
+  const RunDirectory directory(scratch / "run");
+  const std::string own = std::to_string(::getpid());
+  {
+    const UnixListener first = directory.Listen("agent");
+    const UnixListener second = directory.Listen("agent");
+    CHECK(first.Path() == scratch / ("run/agent-" + own + ".sock"));
+    CHECK(second.Path() == scratch / ("run/agent-" + own + "-1.sock"));
+    CHECK(ModeOf(first.Path()) == 0600);
+    CHECK(directory.Sockets() == std::vector<std::string>{second.Path(), first.Path()});
+    CHECK(directory.Sweep() == 0);
+  }
+  CHECK(directory.Sockets().empty());
+  // A system service's directory admits its group, and so does its socket.
+  ::chmod((scratch / "run").c_str(), 0750);
+  const UnixListener shared = directory.Listen("agent");
+  CHECK(ModeOf(shared.Path()) == 0660);
+}
+
+TEST_CASE("run directory: sockets of the dead are swept, other files are left alone") {
+  const test::ScratchDir scratch;
+  const RunDirectory directory(scratch / "run");
+  const std::string stale = scratch / "run/agent-1.sock";
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, stale.c_str(), stale.size());
+  REQUIRE(::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+  ::close(fd);
+  std::ofstream(scratch / "run/notes.sock") << "no socket";
+  CHECK(directory.Sockets() == std::vector<std::string>{stale});
+  const UnixListener live = directory.Listen("run");
+  CHECK(directory.Sockets() == std::vector<std::string>{live.Path()});
+  CHECK(std::filesystem::exists(scratch / "run/notes.sock"));
+}
+
+TEST_CASE("run directory: its place") {
+  const auto place = [](std::map<std::string, std::string> variables) {
+    return RunDirectory::Place(
+        config::Environment([variables](const std::string& name) -> std::optional<std::string> {
+          const auto found = variables.find(name);
+          if (found == variables.end()) return std::nullopt;
+          return found->second;
+        }));
+  };
+  const std::string own = "perfkit-" + std::to_string(::geteuid());
+  CHECK(place({{"XDG_RUNTIME_DIR", "/run/user/7"}}) == "/run/user/7/perfkit");
+  CHECK(place({{"XDG_RUNTIME_DIR", "relative"}}) == "/tmp/" + own);
+  CHECK(place({{"TMPDIR", "/var/tmp"}}) == "/var/tmp/" + own);
+  CHECK(place({}) == "/tmp/" + own);
+}
+
+TEST_CASE("run directory: a path that is too long for a socket is told") {
+  const test::ScratchDir scratch;
+  const RunDirectory directory(scratch / std::string(90, 'x'));
+  CHECK_THROWS_AS(static_cast<void>(directory.Listen("agent")), IoError);
+}
+
+}  // namespace
+}  // namespace perf::service
