@@ -106,6 +106,10 @@ class FakeTier final : public SecondTier {
   void HoldGets(bool hold);
   /// The next Set takes place when ReleaseSets is called, whoever has given it up before.
   void HoldNextSet() { hold_set_ = true; }
+  bool HoldsSet() {
+    const std::lock_guard lock(mutex_);
+    return !held_sets_.empty();
+  }
   void ReleaseSets();
   /// How often a lock was renewed, and how often that was refused.
   int Renewed() const { return renewed_; }

@@ -152,6 +152,7 @@ TEST_CASE("bug 2: removed by another process, while what we loaded waits for the
   Pair pair;
   pair.tier_a->HoldNextSet();
   CHECK(pair.a->GetOrSet("k", Gives("old"), Soon()).value.Bytes() == "old");
+  REQUIRE(Eventually([&] { return pair.tier_a->HoldsSet(); }));
   CHECK(pair.b->Set("k", "new", Soon()).tier == Written::Tier::kWritten);
   REQUIRE(Eventually([&] { return pair.a->Stats().foreign_keys > 0; }));
   // What waits will be refused, and is older: the tier knows.
@@ -198,6 +199,7 @@ TEST_CASE("a write on its way that is the newest after all: memory follows the t
   Pair pair;
   pair.tier_a->HoldNextSet();
   CHECK(pair.a->Set("k", "ours", In(1ms)).tier == Written::Tier::kPending);
+  REQUIRE(Eventually([&] { return pair.tier_a->HoldsSet(); }));
   pair.tier_a->Notify({"k"}, {});  // of what somebody wrote before
   CHECK(pair.a->Get("k", Soon()).status == AnswerStatus::kAbsent);
   pair.tier_a->ReleaseSets();
