@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "libperf/monitor/history/reader.hpp"
 
+#include <sys/stat.h>
+
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -33,22 +36,48 @@ class ReadScope {
 }  // namespace
 
 struct HistoryReader::Parts {
-  explicit Parts(const std::string& path) : database(OpenForReading(path)) {}
-  Guarded<std::unique_ptr<Database>> database;
+  struct Open {
+    std::unique_ptr<Database> database;
+    ino_t inode = 0;
+    dev_t device = 0;
+  };
+
+  explicit Parts(const std::string& the_path) : path(the_path) {
+    auto open = database.Lock();
+    Current(*open);
+  }
+
+  /// The database that stands at the path now: a damaged one is set aside while we have it open.
+  Database& Current(Open& open) const {
+    struct stat now{};
+    if (::stat(path.c_str(), &now) != 0) now.st_ino = 0;
+    if (!open.database || now.st_ino != open.inode || now.st_dev != open.device) {
+      open.database.reset();
+      open.database = OpenForReading(path);
+      open.inode = now.st_ino;
+      open.device = now.st_dev;
+    }
+    return *open.database;
+  }
+
+  const std::string path;
+  Guarded<Open> database;
 };
 
 HistoryReader::HistoryReader(const std::string& path) : parts_(std::make_unique<Parts>(path)) {}
 HistoryReader::~HistoryReader() = default;
 
 HistoryAnswer HistoryReader::Query(const HistoryQuery& query) const {
-  auto database = parts_->database.Lock();
-  const ReadScope scope(**database);
-  return AnswerQuery(**database, query);
+  auto open = parts_->database.Lock();
+  Database& database = parts_->Current(*open);
+  const ReadScope scope(database);
+  return AnswerQuery(database, query);
 }
 
 std::vector<HistorySeries> HistoryReader::Series() const {
-  auto database = parts_->database.Lock();
-  Statement rows(**database,
+  auto open = parts_->database.Lock();
+  Database& database = parts_->Current(*open);
+  Statement rows(database,
                  "SELECT metric, labels, type, unit, last FROM series ORDER BY metric, labels");
   std::vector<HistorySeries> all;
   while (rows.Step()) {
@@ -64,16 +93,17 @@ std::vector<HistorySeries> HistoryReader::Series() const {
 }
 
 std::optional<std::string> HistoryReader::State(std::string_view name) const {
-  auto database = parts_->database.Lock();
-  Statement row(**database, "SELECT value FROM state WHERE name = ?");
+  auto open = parts_->database.Lock();
+  Database& database = parts_->Current(*open);
+  Statement row(database, "SELECT value FROM state WHERE name = ?");
   if (!row.Bind(1, name).Step()) return std::nullopt;
   return std::string(row.Text(0));
 }
 
 std::map<std::string, std::string> HistoryReader::States(std::string_view prefix) const {
-  auto database = parts_->database.Lock();
-  Statement rows(**database,
-                 "SELECT name, value FROM state WHERE substr(name, 1, length(?1)) = ?1");
+  auto open = parts_->database.Lock();
+  Database& database = parts_->Current(*open);
+  Statement rows(database, "SELECT name, value FROM state WHERE substr(name, 1, length(?1)) = ?1");
   rows.Bind(1, prefix);
   std::map<std::string, std::string> all;
   while (rows.Step()) all.emplace(rows.Text(0), rows.Text(1));
@@ -81,11 +111,12 @@ std::map<std::string, std::string> HistoryReader::States(std::string_view prefix
 }
 
 std::optional<WallTime> HistoryReader::Newest() const {
-  auto database = parts_->database.Lock();
+  auto open = parts_->database.Lock();
+  Database& database = parts_->Current(*open);
   std::int64_t newest = -1;
   for (const Tier tier : {kSystemTier, kAppTier}) {
     for (const char* table : {"rows", "chunks"}) {
-      Statement row(**database,
+      Statement row(database,
                     fmt::format("SELECT max(key) FROM {} WHERE key >= {} AND key < {}", table,
                                 Key(tier, 0), Key(static_cast<Tier>(tier + 1), 0)));
       if (row.Step() && !row.IsNull(0)) newest = std::max(newest, TimeOf(row.Int(0)));

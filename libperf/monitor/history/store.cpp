@@ -44,6 +44,9 @@ Store::Store(const HistoryOptions& options, WallTime now)
       insert_series_(*database_, kInsertSeries) {
   ReadTiers();
   CountCells();
+  for (const Tier first : {kSystemTier, kAppTier}) {
+    kept_hour_ = std::max(kept_hour_, Floor(Newest(first).value_or(0), 3600));
+  }
 }
 
 void Store::ReadTiers() {

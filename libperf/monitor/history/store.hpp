@@ -72,7 +72,7 @@ class Store {
   std::array<std::int64_t, kTiers> rolled_{};
   std::array<std::int64_t, kTiers> cells_{};
   std::uint64_t dropped_ = 0;
-  std::int64_t kept_hour_ = 0;
+  std::int64_t kept_hour_ = 0;  // for which what is too old was dropped
 };
 
 /// The cell of a row of the table rows, whose columns after the key begin at `column`.

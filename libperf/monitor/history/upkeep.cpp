@@ -25,7 +25,9 @@ void Store::Upkeep(WallTime now) {
   const std::int64_t seconds = ToSeconds(now);
   for (std::size_t tier = 0; tier < kTiers; ++tier) Pack(static_cast<Tier>(tier), seconds);
   if (const std::int64_t hour = Floor(seconds, 3600); hour != kept_hour_) {
-    DropOld(seconds);
+    // After a jump of more than a day the clock has to prove itself for an hour first: a wrong one
+    // must not cost all that there is.
+    if (hour > kept_hour_ && hour - kept_hour_ <= kLongestSpan) DropOld(seconds);
     kept_hour_ = hour;
   }
   if (!reserve_.Kept()) reserve_.Keep();

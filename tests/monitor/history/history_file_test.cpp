@@ -122,6 +122,8 @@ TEST_CASE("history file: damage that shows while it is written is set aside, too
   Noise noise(50);
   for (int i = 0; i < 20; ++i) history.Record(noise.Next(), FromSeconds(kStart + 30 * i));
   REQUIRE(history.Flush(Soon()));
+  const HistoryReader reader(path);
+  CHECK(reader.Newest() == FromSeconds(kStart + 19 * 30));
   {
     // All but the first page. What another process wrote before makes the writer read it.
     {
@@ -141,6 +143,7 @@ TEST_CASE("history file: damage that shows while it is written is set aside, too
   CHECK(history.Figures().write_failures > 0);
   CHECK_FALSE(history.Figures().failing);
   CHECK(Points(path, kStart, kStart + 3600) > 10);
+  CHECK(reader.Newest() == FromSeconds(kStart + 59 * 30));  // of the new file
 }
 
 TEST_CASE("history file: alert states stay over a restart; names and sizes are bounded") {

@@ -375,6 +375,15 @@ TEST_CASE("history: a clock that is set back, and one that was ahead") {
       CHECK(point.value == (point.start < query.from + hours(1) ? 1 : 2));
     }
   }
+  // A year ahead for some minutes: what is there now must not be too old all of a sudden.
+  constexpr std::int64_t kYear = 365 * 86400;
+  write(kStart + kYear, kStart + kYear + 600, 3);
+  write(kStart + 5 * 3600, kStart + 7 * 3600, 4);
+  query.step = seconds(30);
+  CHECK(reader.Query(query).lines[0].points.size() == 5 * 120);
+  // When it really is that late, it goes.
+  write(kStart + kYear, kStart + kYear + 2 * 3600, 5);
+  CHECK(reader.Query(query).lines[0].points.empty());
 }
 
 }  // namespace

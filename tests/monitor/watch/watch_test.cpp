@@ -157,6 +157,7 @@ TEST_CASE("real servers: down with a reason, up when they start, down when they 
     const auto down = changes.Await(name, State::kDown);
     REQUIRE(down);
     CHECK_FALSE(down->reason.empty());
+    CHECK(down->reason.find('\\') == std::string::npos);  // no escaped ends of lines
     MESSAGE(std::string(name) << " is down: " << down->reason);
   }
   std::string text = metrics::Expose(registry.Gather());
