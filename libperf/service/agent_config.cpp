@@ -156,6 +156,7 @@ void CheckTogether(const AgentConfig& config, Complaints& complaints) {
   }
   check([&] { cache::Validate(config.cache); });
   check([&] { audio::Validate(config.audio); });
+  check([&] { monitor::Validate(config.performance); });
   if (config.certificate.empty() != config.key.empty()) {
     complaints.push_back("service.certificate and service.key belong together: set both or none");
   }

@@ -11,6 +11,7 @@
 #include "libperf/base/json.hpp"
 #include "libperf/cache/cache_config.hpp"
 #include "libperf/config/environment.hpp"
+#include "libperf/monitor/performance_config.hpp"
 
 namespace perf::service {
 
@@ -33,11 +34,7 @@ struct PERF_EXPORT AgentConfig {
   cache::CacheConfig cache;
   audio::BufferConfig audio;
 
-  double system_interval_seconds = 30;  // steps of the history's first tier
-  double app_interval_seconds = 60;
-  std::uint64_t memory_threshold_mb = 512;
-  double cpu_threshold_percent = 80;
-  bool alerting_enabled = true;
+  monitor::PerformanceConfig performance;
   std::vector<std::string> rules;  // files of alert rules
 
   std::string listen;       // HOST:PORT; empty: the unix socket only

@@ -8,8 +8,10 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <vector>
 
+#include "libperf/base/clock.hpp"
 #include "libperf/base/error.hpp"
 #include "libperf/base/text.hpp"
 #include "libperf/base/units.hpp"
@@ -28,6 +30,10 @@ constexpr double kMost = 1e15;  // bytes
 constexpr double kTenYears = 10 * 365 * 86400.0;
 
 std::uint64_t Count(const Value& value) { return static_cast<std::uint64_t>(value.whole); }
+
+Duration Seconds(double seconds) {
+  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+}
 
 constexpr std::array kSettings = {
     Setting{"targets.database", "DATABASE_URL", "", kUrl, 0, 0, "postgres|postgresql",
@@ -63,15 +69,15 @@ constexpr std::array kSettings = {
     Setting{"audio.compression", "AUDIO_COMPRESSION_ENABLED", "true", kBool, 0, 0, "",
             [](Config& c, const Value& v) { c.audio.enable_compression = v.flag; }},
     Setting{"monitor.system_interval_seconds", "PERF_SYSTEM_INTERVAL", "30", kNumber, 1, 86'400, "",
-            [](Config& c, const Value& v) { c.system_interval_seconds = v.number; }},
+            [](Config& c, const Value& v) { c.performance.system_interval = Seconds(v.number); }},
     Setting{"monitor.app_interval_seconds", "PERF_APP_INTERVAL", "60", kNumber, 1, 86'400, "",
-            [](Config& c, const Value& v) { c.app_interval_seconds = v.number; }},
+            [](Config& c, const Value& v) { c.performance.app_interval = Seconds(v.number); }},
     Setting{"monitor.memory_threshold_mb", "PERF_MEMORY_THRESHOLD_MB", "512", kWhole, 1, 1 << 30,
-            "", [](Config& c, const Value& v) { c.memory_threshold_mb = Count(v); }},
+            "", [](Config& c, const Value& v) { c.performance.memory_threshold_mb = Count(v); }},
     Setting{"monitor.cpu_threshold_percent", "PERF_CPU_THRESHOLD", "80.0", kNumber, 0, 100, "",
-            [](Config& c, const Value& v) { c.cpu_threshold_percent = v.number; }},
+            [](Config& c, const Value& v) { c.performance.cpu_threshold_percent = v.number; }},
     Setting{"monitor.alerting", "PERF_ALERTING_ENABLED", "true", kBool, 0, 0, "",
-            [](Config& c, const Value& v) { c.alerting_enabled = v.flag; }},
+            [](Config& c, const Value& v) { c.performance.alerting_enabled = v.flag; }},
     Setting{"service.listen", "", "", kAddress, 0, 0, "",
             [](Config& c, const Value& v) { c.listen = v.text; }},
     Setting{"service.tokens", "", "", kPath, 0, 0, "",

@@ -37,6 +37,7 @@ using namespace std::chrono_literals;
 using boost::system::error_code;
 
 constexpr Duration kSweep = 250ms;  // limits of time need not be more exact
+constexpr Duration kHurry = 1s;     // left for the rest of a request when the stop has begun
 constexpr Duration kRetry = 50ms;   // after a lack of descriptors
 
 Peer PeerOf(int socket) {
@@ -205,8 +206,12 @@ struct Front::Parts {
   void Drain() {
     shared.draining = true;
     for (const auto& listener : listeners) listener->descriptor.close();
+    const TimePoint soon = Clock::now() + kHurry;
     for (const auto& session : shared.sessions) {
       if (session->phase == Session::Phase::kIdle) session->Close();
+      if (session->phase == Session::Phase::kReading) {
+        session->limit = std::min(session->limit, soon);
+      }
     }
   }
 

@@ -15,6 +15,7 @@
 #include "libperf/load/result.hpp"
 #include "libperf/service/optimize.hpp"
 #include "libperf/service/runtime_parts.hpp"
+#include "libperf/service/system_rows.hpp"
 
 namespace perf::service {
 namespace {
@@ -46,6 +47,7 @@ std::shared_ptr<const Tokens> LoadTokens(const std::string& path) {
 
 Runtime::Parts::Parts(RuntimeOptions the_options)
     : options(Completed(std::move(the_options))),
+      registry(options.registry != nullptr ? *options.registry : own_registry),
       sampler_heart(options.sample_every),
       audit(options.audit, options.audit_max_bytes),
       actions(registry.Counters({.name = "perfkit_optimize_actions_total",
@@ -186,7 +188,7 @@ void Runtime::Parts::Sample() {
   const WallTime wall = std::chrono::system_clock::now();
   std::string wrong;
   try {
-    if (sampled) sampled(registry.Gather(), wall, now);
+    if (sampled) sampled(wall, now);
     const auto text = [](const Json& json) {
       return std::make_shared<const std::string>(json.Dump() + "\n");
     };
@@ -238,11 +240,7 @@ report::StatusDocument Runtime::Parts::Document(TimePoint now) {
   if (alert_rows) document.alerts = alert_rows();
   for (report::StatusAlert& alert : document.alerts) alert.agent = options.name;
   if (const std::string why = audit.Trouble(); !why.empty()) {
-    report::StatusReading reading;
-    reading.name = "audit log";
-    reading.text = why;
-    document.rows.push_back(
-        {"system", options.name, report::StatusState::kCritical, "audit", {reading}, "", {}});
+    document.rows.push_back(FailingRow("audit", why));
   }
   return document;
 }

@@ -34,6 +34,7 @@ struct RuntimeOptions {
   std::uint64_t audit_max_bytes = 16U << 20U;
   Duration sample_every = std::chrono::seconds(1);
   FrontLimits limits;
+  metrics::Registry* registry = nullptr;  // to show instead of one of its own; outlives it
 };
 
 /// What a program embeds to be watched and operated like any agent: a registry of metrics, the
@@ -44,7 +45,7 @@ struct RuntimeOptions {
 class PERF_EXPORT Runtime {
  public:
   /// Called with each sample in the sampler's thread; a throw is logged and makes the agent DOWN.
-  using Sampled = std::function<void(const metrics::MetricsSnapshot&, WallTime now, TimePoint)>;
+  using Sampled = std::function<void(WallTime wall, TimePoint now)>;
   using Alerts = std::function<Json()>;  // {alerts: […], …}
   using AlertRows = std::function<std::vector<report::StatusAlert>()>;
   using MoreRows = std::function<std::vector<report::StatusRow>()>;

@@ -36,7 +36,8 @@ struct Runtime::Parts {
   const RuntimeOptions options;
   const WallTime started_wall = std::chrono::system_clock::now();
   const TimePoint started = Clock::now();
-  metrics::Registry registry;
+  metrics::Registry own_registry;
+  metrics::Registry& registry;
   HealthBoard health;
   Heartbeat sampler_heart;
   AuditLog audit;

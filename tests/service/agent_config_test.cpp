@@ -4,6 +4,8 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <chrono>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <optional>
@@ -149,35 +151,35 @@ const std::vector<Row>& Rows() {
        "30",
        "5",
        {"0", "-1", "30s", "86401"},
-       [](C c) { return c.system_interval_seconds; },
+       [](C c) { return c.performance.system_interval / std::chrono::duration<double>(1); },
        30,
        5},
       {"PERF_APP_INTERVAL",
        "60",
        "10",
        {"0", "1m"},
-       [](C c) { return c.app_interval_seconds; },
+       [](C c) { return c.performance.app_interval / std::chrono::duration<double>(1); },
        60,
        10},
       {"PERF_MEMORY_THRESHOLD_MB",
        "512",
        "100",
        {"0", "-3", "half"},
-       [](C c) { return double(c.memory_threshold_mb); },
+       [](C c) { return double(c.performance.memory_threshold_mb); },
        512,
        100},
       {"PERF_CPU_THRESHOLD",
        "80.0",
        "42.5",
        {"-1", "100.1", "80%", "nan"},
-       [](C c) { return c.cpu_threshold_percent; },
+       [](C c) { return c.performance.cpu_threshold_percent; },
        80,
        42.5},
       {"PERF_ALERTING_ENABLED",
        "true",
        "False",
        {"maybe"},
-       [](C c) { return double(c.alerting_enabled); },
+       [](C c) { return double(c.performance.alerting_enabled); },
        1,
        0},
       {"MAX_MEMORY_MB",
@@ -272,7 +274,13 @@ TEST_CASE("agent config: the same defaults as the parts have themselves") {
   const auto pools = backends::ConnectionPoolConfig::FromEnvironment(none);
   const auto cache = cache::CacheConfig::FromEnvironment(none);
   const auto audio = audio::BufferConfig::FromEnvironment(none);
+  const auto performance = monitor::PerformanceConfig::FromEnvironment(none);
   const AgentConfig config = Load({});
+  CHECK(config.performance.system_interval == performance.system_interval);
+  CHECK(config.performance.app_interval == performance.app_interval);
+  CHECK(config.performance.memory_threshold_mb == performance.memory_threshold_mb);
+  CHECK(config.performance.cpu_threshold_percent == performance.cpu_threshold_percent);
+  CHECK(config.performance.alerting_enabled == performance.alerting_enabled);
   CHECK(config.pools.db_min_size == pools.db_min_size);
   CHECK(config.pools.db_max_size == pools.db_max_size);
   CHECK(config.pools.redis_max_connections == pools.redis_max_connections);
@@ -311,7 +319,7 @@ TEST_CASE("agent config: the file is read, the environment wins over it") {
   CHECK(Of(config, "REDIS_POOL_MAX_CONNECTIONS").origin == "environment");
   CHECK(config.listen == "127.0.0.1:9464");
   CHECK(config.audit_max_bytes == 8192);
-  CHECK_FALSE(config.alerting_enabled);
+  CHECK_FALSE(config.performance.alerting_enabled);
   CHECK(config.rules == std::vector<std::string>{"rules.yaml"});
   CHECK(config.scrape.size() == 1);
   CHECK(config.Effective().Dump().find("geheim") == std::string::npos);

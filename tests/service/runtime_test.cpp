@@ -108,7 +108,7 @@ TEST_CASE("runtime: what observers throw makes it unready, and is told") {
   const test::ScratchDir scratch;
   Runtime runtime(Embedding::OptionsIn(scratch));
   std::atomic<bool> broken{true};
-  runtime.OnSample([&](const metrics::MetricsSnapshot&, WallTime, TimePoint) {
+  runtime.OnSample([&](WallTime, TimePoint) {
     if (broken) throw Error("the disk is full");
   });
   runtime.Start();

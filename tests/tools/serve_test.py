@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import time
 
@@ -287,6 +288,104 @@ class ServeTest(PerfctlCase):
         self.assertEqual(process.wait(30), 0)
         self.assertFalse(os.path.exists(self.socket))
         self.assert_code(self.perfctl("status", "--url", f"http://127.0.0.1:{self.port}"), 3)
+
+    def status(self):
+        done = self.perfctl("status", "--json")
+        return {(row["area"], row["name"]): row["state"] for row in done.json["rows"]}
+
+    def test_a_target_that_dies_is_named_and_forgotten_when_it_is_back(self):
+        if not harness.has_redis():
+            self.skipTest("no redis-server")
+        redis, self.env["REDIS_URL"] = self.redis()
+        self.serve()
+        self.until(lambda: self.status()[("targets", "redis")] == "ok", "the first look")
+        redis.kill()
+        redis.wait()
+        os.unlink(self.dir + "/redis.sock")
+        self.until(lambda: self.status()[("targets", "redis")] == "CRITICAL", "the target's row", 15 * harness.SLOW)
+        self.until(lambda: self.status()[("pools", "redis")] == "CRITICAL", "the pool's row", 15 * harness.SLOW)
+        health = self.unix("GET", "/performance/health")
+        self.described.check(self, "GET", "/performance/health", health)
+        self.assertEqual(health.status, 200)  # ours, not the target's
+        checks = {check["name"]: check["status"] for check in health.json["checks"]}
+        self.assertEqual(checks["target redis"], "DOWN")
+        self.redis()
+        self.until(lambda: self.status()[("targets", "redis")] == "ok", "its return")
+        self.until(lambda: self.status()[("pools", "redis")] != "CRITICAL", "the pool's return")
+
+    def test_metrics_pass_the_tools_that_read_them(self):
+        self.serve()
+        text = self.tcp("GET", "/metrics").body
+        promtool = shutil.which("promtool")
+        if promtool is None:
+            self.skipTest("no promtool")
+        done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, check=False)
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"", b""))
+
+    def test_tls(self):
+        openssl = shutil.which("openssl")
+        if openssl is None:
+            self.skipTest("no openssl")
+        subprocess.run([openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                        "-keyout", self.dir + "/key.pem", "-out", self.dir + "/cert.pem", "-subj", "/CN=localhost",
+                        "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"], check=True, capture_output=True)
+        self.serve("--tls-certificate", self.dir + "/cert.pem", "--tls-key", self.dir + "/key.pem")
+        trusted = ssl.create_default_context(cafile=self.dir + "/cert.pem")
+        reply = ask(http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=trusted), "GET", "/health/live")
+        self.assertEqual(reply.status, 200)
+        with self.assertRaises((http.client.HTTPException, OSError)):
+            self.tcp("GET", "/health/live")  # in the clear
+        self.assertEqual(self.unix("GET", "/health/live").status, 200)
+        bad = self.perfctl("serve", "--listen", "127.0.0.1:0", "--audit", self.dir + "/a", "--tls-certificate",
+                           self.tokens, "--tls-key", self.dir + "/key.pem")
+        self.assertIn(self.tokens, bad.err)
+        self.assertNotIn(TOKEN, bad.err)
+        self.assert_code(bad, 65)
+
+    def test_history_is_kept_and_asked_for(self):
+        self.env.update(PERF_SYSTEM_INTERVAL="1", PERF_APP_INTERVAL="1")
+        process = self.serve()
+        path = "/performance/metrics/history?metric=perfkit_http_requests_total&agg=rate&labels=route%3D/metrics&from=5m"
+
+        def points():
+            self.tcp("GET", "/metrics")
+            reply = self.unix("GET", path)
+            self.assertEqual(reply.status, 200, reply.body)
+            self.described.check(self, "GET", path, reply)
+            return sum(len(line["points"]) for line in reply.json["series"])
+
+        self.until(lambda: points() > 0, "a point", 60 * harness.SLOW)
+        for wrong in ("metric=", "metric=x&from=soon", "metric=x&agg=median"):
+            reply = self.unix("GET", "/performance/metrics/history?" + wrong)
+            self.assertEqual(reply.status, 422)
+            self.described.check(self, "GET", path, reply)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(30), 0)
+        self.assertTrue(os.path.exists(self.env["XDG_STATE_HOME"] + "/perfkit/history.db"))
+
+    def test_clients_that_are_slow_or_wrong_keep_nobody_else_waiting(self):
+        process = self.serve()
+        slow = []
+        self.addCleanup(lambda: [link.close() for link in slow])
+        for _ in range(800):
+            link = socket.create_connection(("127.0.0.1", self.port), 10)
+            link.sendall(b"GET / HTTP/1.1\r\nHost: loc")
+            slow.append(link)
+        self.assertEqual(self.tcp("GET", "/health/live").status, 200)
+        wrong = 0
+        for line in (b"\0\0\0\0\r\n\r\n", b"GET / HTTP/1.1\r\nA" + b"a" * 20000, b"GET /../x HTTP/1.1\r\nHost: x\r\n\r\n",
+                     b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999999\r\n\r\n") * 250:
+            with contextlib.closing(socket.create_connection(("127.0.0.1", self.port), 10)) as link:
+                link.settimeout(30)
+                link.sendall(line)
+                if link.recv(64).startswith((b"HTTP/1.1 400", b"HTTP/1.1 413", b"HTTP/1.1 431")):
+                    wrong += 1
+        self.assertEqual(wrong, 1000)
+        self.assertEqual(self.tcp("GET", "/metrics").status, 200)
+        self.assertEqual(self.unix("GET", "/performance/overview").status, 200)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(60), 0)
+        self.assertEqual(sum(line["count"] for line in self.audited() if line["event"] == "refused"), wrong)
 
     def test_config_shows_where_values_come_from(self):
         config = self.file("perfkit.yaml", "pools: {database_max: 33}\n")

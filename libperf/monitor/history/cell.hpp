@@ -24,9 +24,12 @@ constexpr WallTime FromSeconds(std::int64_t seconds) noexcept {
 }
 
 /// What a histogram's buckets gained: only those that did, by index, in order.
-struct SparseCounts {
+struct PERF_EXPORT SparseCounts {
   metrics::Buckets buckets;
   std::vector<std::pair<std::uint8_t, std::uint64_t>> counts;
+  /// Bounds between which all observations lie; 0 where there are none.
+  double Lowest() const noexcept;
+  double Highest() const noexcept;
   friend bool operator==(const SparseCounts&, const SparseCounts&) = default;
 };
 
@@ -45,12 +48,12 @@ struct PERF_EXPORT Cell {
   double seconds = 0;  // not of gauges
   std::optional<SparseCounts> counts;
 
-  /// Throws: nothing. Histograms whose buckets changed their layout do not merge: the later wins.
+  /// Histograms whose buckets changed their layout do not merge: the later wins.
   void Merge(const Cell& later);
   /// Of a histogram: how many observations; otherwise 0.
   std::uint64_t Observations() const noexcept;
   /// Of a histogram, as HistogramSnapshot::Quantile; NaN without observations.
-  double Quantile(double q) const noexcept;
+  double Quantile(double q) const;
   friend bool operator==(const Cell&, const Cell&) = default;
 };
 
