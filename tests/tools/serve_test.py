@@ -340,7 +340,28 @@ class ServeTest(PerfctlCase):
                            self.tokens, "--tls-key", self.dir + "/key.pem")
         self.assertIn(self.tokens, bad.err)
         self.assertNotIn(TOKEN, bad.err)
-        self.assertNotEqual(bad.code, 0)
+        self.assert_code(bad, 65)
+
+    def test_history_is_kept_and_asked_for(self):
+        self.env.update(PERF_SYSTEM_INTERVAL="1", PERF_APP_INTERVAL="1")
+        process = self.serve()
+        path = "/performance/metrics/history?metric=perfkit_http_requests_total&agg=rate&labels=route%3D/metrics&from=5m"
+
+        def points():
+            self.tcp("GET", "/metrics")
+            reply = self.unix("GET", path)
+            self.assertEqual(reply.status, 200, reply.body)
+            self.described.check(self, "GET", path, reply)
+            return sum(len(line["points"]) for line in reply.json["series"])
+
+        self.until(lambda: points() > 0, "a point", 60 * harness.SLOW)
+        for wrong in ("metric=", "metric=x&from=soon", "metric=x&agg=median"):
+            reply = self.unix("GET", "/performance/metrics/history?" + wrong)
+            self.assertEqual(reply.status, 422)
+            self.described.check(self, "GET", path, reply)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(30), 0)
+        self.assertTrue(os.path.exists(self.env["XDG_STATE_HOME"] + "/perfkit/history.db"))
 
     def test_clients_that_are_slow_or_wrong_keep_nobody_else_waiting(self):
         process = self.serve()
