@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "libperf/backends/connection_pool_state.hpp"
 #include "libperf/base/error.hpp"
 #include "libperf/base/log.hpp"
 #include "libperf/pool/pool_metrics.hpp"
@@ -21,10 +22,17 @@ Failure AsFailure(const pool::Refusal& why) {
 
 }  // namespace
 
+PoolRef::PoolRef(PoolState& state) noexcept : state_(&state) { ++state.refs_; }
+
+void PoolRef::Drop() noexcept {
+  PoolState* const state = std::exchange(state_, nullptr);
+  if (--state->refs_ == 0) delete state;
+}
+
 Loan& Loan::operator=(Loan&& other) noexcept {
   if (this != &other) {
     Return();
-    pool_ = other.pool_;
+    pool_ = std::move(other.pool_);
     slot_ = std::exchange(other.slot_, nullptr);
     failed_ = other.failed_;
     permit_ = std::move(other.permit_);
@@ -33,158 +41,186 @@ Loan& Loan::operator=(Loan&& other) noexcept {
 }
 
 void Loan::Return() noexcept {
-  if (slot_ != nullptr) pool_->TakeBack(*std::exchange(slot_, nullptr), permit_, failed_);
+  if (slot_ == nullptr) return;
+  pool_->TakeBack(*std::exchange(slot_, nullptr), permit_, failed_);
+  // Its breaker may be the pool's last.
+  permit_ = {};
+  const PoolRef done = std::move(pool_);
+}
+
+PoolState::PoolState(EventLoop& the_loop, ConnectionPool::Options the_options,
+                     ConnectionPool::Dial the_dial)
+    : loop(the_loop),
+      options(std::move(the_options)),
+      dial(std::move(the_dial)),
+      core(options.limits, options.seed, pool::Sharing::kOneThread, options.name),
+      upkeep_(loop, [this] { Upkeep(); }) {}
+
+void PoolState::Leave() {
+  left_ = true;
+  upkeep_.Disarm();
+  core.Close(Clock::now());
 }
 
 ConnectionPool::ConnectionPool(EventLoop& loop, Options options, Dial dial)
-    : loop_(loop),
-      options_(std::move(options)),
-      dial_(std::move(dial)),
-      core_(options_.limits, options_.seed, pool::Sharing::kOneThread, options_.name),
-      upkeep_(loop, [this] { Upkeep(); }) {}
+    : state_(*new PoolState(loop, std::move(options), std::move(dial))) {}
 
-void ConnectionPool::TakeBack(pool::Slot& slot, pool::Breaker::Permit& permit,
-                              bool failed) noexcept {
-  if (permit || options_.times != nullptr) {
+ConnectionPool::~ConnectionPool() { state_->Leave(); }
+
+void ConnectionPool::Prefill() { state_->StartDials(Clock::now()); }
+void ConnectionPool::CloseIdle() noexcept { state_->core.CloseIdle(); }
+const pool::Core& ConnectionPool::Core() const noexcept { return state_->core; }
+const ConnectionPool::Options& ConnectionPool::Settings() const noexcept { return state_->options; }
+
+void PoolState::TakeBack(pool::Slot& slot, pool::Breaker::Permit& permit, bool failed) noexcept {
+  if (permit || options.times != nullptr) {
     const TimePoint now = Clock::now();
     const Duration used = now - slot.BorrowedAt();
-    if (options_.times != nullptr) options_.times->use.Observe(used);
+    if (options.times != nullptr) options.times->use.Observe(used);
     failed = failed || !slot.Get().Reusable();
     if (permit) {
-      options_.breaker->Record(
+      options.breaker->Record(
           std::move(permit),
           failed ? pool::Breaker::Outcome::kFailure : pool::Breaker::Outcome::kSuccess, used, now);
     }
   }
-  if (options_.reset && slot.Get().NeedsReset() && slot.Get().Reusable() && !loop_.Cancelled()) {
-    core_.MarkBusy(slot);
-    loop_.Spawn(CareFor(slot, options_.reset));
+  if (options.reset && slot.Get().NeedsReset() && slot.Get().Reusable() && !loop.Cancelled() &&
+      !left_) {
+    core.MarkBusy(slot);
+    CareLater(slot, options.reset);
     return;
   }
   GiveBack(slot);
 }
 
-void ConnectionPool::GiveBack(pool::Slot& slot) noexcept {
+void PoolState::GiveBack(pool::Slot& slot) noexcept {
   using Quickly = pool::Core::Quickly;
-  const Quickly quickly = core_.ReturnQuickly(slot, pool::CoarseNow());
+  const Quickly quickly = core.ReturnQuickly(slot, pool::CoarseNow());
   if (quickly == Quickly::kDone) return;
   const TimePoint now = Clock::now();
-  quickly == Quickly::kAttend ? core_.Attend(now) : core_.Return(slot, now);
+  quickly == Quickly::kAttend ? core.Attend(now) : core.Return(slot, now);
   StartDials(now);
 }
 
-Task<void> ConnectionPool::CareFor(pool::Slot& slot, const Care& care) {
-  const Deadline deadline = Deadline::After(Clock::now(), options_.care_timeout);
+void PoolState::CareLater(pool::Slot& slot, const ConnectionPool::Care& care) {
+  loop.Spawn(CareFor(PoolRef(*this), slot, care));
+}
+
+Task<void> PoolState::CareFor(PoolRef self, pool::Slot& slot, const ConnectionPool::Care& care) {
+  const Deadline deadline = Deadline::After(Clock::now(), self->options.care_timeout);
   bool fit = false;
   try {
     fit = co_await care(slot.As<Connection>(), deadline);
   } catch (...) {
     // The place must not be lost with the connection.
-    Log(LogLevel::kWarn, "pool {}: a reset or ping threw: {}", options_.name, ThrownText());
+    Log(LogLevel::kWarn, "pool {}: a reset or ping threw: {}", self->options.name, ThrownText());
   }
   if (!fit) slot.MarkBroken();
-  GiveBack(slot);
+  self->GiveBack(slot);
 }
 
-void ConnectionPool::StartDials(TimePoint now) {
-  if (loop_.Cancelled()) return;
-  if (!upkeep_.Armed()) upkeep_.Arm(Deadline(core_.NextUpkeep(now)));
-  while (pool::Slot* slot = core_.StartDial(now)) loop_.Spawn(DialOne(*slot));
+void PoolState::StartDials(TimePoint now) {
+  if (loop.Cancelled() || left_) return;
+  if (!upkeep_.Armed()) upkeep_.Arm(Deadline(core.NextUpkeep(now)));
+  while (pool::Slot* slot = core.StartDial(now)) loop.Spawn(DialOne(PoolRef(*this), *slot));
   PlanDecision(now);
 }
 
 /// Asks the core again when it wants to be asked.
-void ConnectionPool::PlanDecision(TimePoint now) {
-  const TimePoint at = core_.NextDecision(now);
+void PoolState::PlanDecision(TimePoint now) {
+  const TimePoint at = core.NextDecision(now);
   // Without waiters there is no hurry: the next upkeep is soon enough.
-  if (at >= planned_ || core_.Now().waiting == 0) return;
+  if (at >= planned_ || core.Now().waiting == 0) return;
   planned_ = at;
-  loop_.Spawn(DecideAt(at));
+  loop.Spawn(DecideAt(PoolRef(*this), at));
 }
 
-Task<void> ConnectionPool::DecideAt(TimePoint at) {
-  co_await loop_.SleepUntil(at);
-  if (planned_ == at) planned_ = TimePoint::max();
-  StartDials(Clock::now());
+Task<void> PoolState::DecideAt(PoolRef self, TimePoint at) {
+  co_await self->loop.SleepUntil(at);
+  if (self->planned_ == at) self->planned_ = TimePoint::max();
+  self->StartDials(Clock::now());
 }
 
-Task<void> ConnectionPool::DialOne(pool::Slot& slot) {
+Task<void> PoolState::DialOne(PoolRef self, pool::Slot& slot) {
   const TimePoint began = Clock::now();
   Dialled<Connection> dialled;
   try {
-    dialled = co_await dial_(Deadline::After(began, options_.connect_timeout));
+    dialled = co_await self->dial(Deadline::After(began, self->options.connect_timeout));
   } catch (...) {
     dialled.connection.reset();
     dialled.failure = {ErrorKind::kConnect, ThrownText()};
   }
   const TimePoint now = Clock::now();
   if (dialled.connection) {
-    if (options_.times != nullptr) options_.times->create.Observe(now - began);
-    core_.Dialled(slot, std::move(dialled.connection), now);
+    if (self->options.times != nullptr) self->options.times->create.Observe(now - began);
+    self->core.Dialled(slot, std::move(dialled.connection), now);
   } else {
-    core_.DialFailed(slot, dialled.failure.text, now);
+    self->core.DialFailed(slot, dialled.failure.text, now);
   }
-  StartDials(now);
+  self->StartDials(now);
 }
 
 Task<Failure> ConnectionPool::Probe(Deadline deadline) {
+  const PoolRef state(*state_);  // who waits may outlive the pool
   const TimePoint began = Clock::now();
-  Dialled<Connection> dialled = co_await dial_(deadline);
+  Dialled<Connection> dialled = co_await state->dial(deadline);
   Failure failure = dialled.failure;
   const TimePoint now = Clock::now();
   if (dialled.connection) {
-    if (options_.times != nullptr) options_.times->create.Observe(now - began);
-    core_.Adopt(std::move(dialled.connection), now, now - began);
+    if (state->options.times != nullptr) state->options.times->create.Observe(now - began);
+    state->core.Adopt(std::move(dialled.connection), now, now - began);
   }
   co_return failure;
 }
 
-void ConnectionPool::Reap(TimePoint now) {
-  core_.Reap(now);
-  while (!loop_.Cancelled()) {
-    pool::Slot* slot = core_.TakeForPing(now);
+void PoolState::Reap(TimePoint now) {
+  core.Reap(now);
+  while (!loop.Cancelled()) {
+    pool::Slot* slot = core.TakeForPing(now);
     if (slot == nullptr) break;
-    if (options_.ping) {
-      loop_.Spawn(CareFor(*slot, options_.ping));
+    if (options.ping) {
+      CareLater(*slot, options.ping);
     } else {
       if (!slot->Get().Alive()) slot->MarkBroken();
-      core_.Return(*slot, now);
+      core.Return(*slot, now);
     }
   }
-  if (options_.on_leak) {
-    for (const pool::Holder& leak : core_.TakeLeaks()) options_.on_leak(leak);
+  if (options.on_leak) {
+    for (const pool::Holder& leak : core.TakeLeaks()) options.on_leak(leak);
   }
   StartDials(now);
 }
 
-void ConnectionPool::Upkeep() {
-  if (loop_.Cancelled()) return;
+void PoolState::Upkeep() {
+  if (loop.Cancelled()) return;
+  const PoolRef self(*this);  // whoever hears of a leak may drop the pool
   const TimePoint now = Clock::now();
   Reap(now);
-  if (!core_.Closed()) upkeep_.Arm(Deadline(core_.NextUpkeep(now)));
+  if (!core.Closed() && !left_) upkeep_.Arm(Deadline(core.NextUpkeep(now)));
 }
+
+void ConnectionPool::Reap(TimePoint now) { state_->Reap(now); }
 
 void ConnectionPool::Invalidate() {
   const TimePoint now = Clock::now();
-  core_.Invalidate(now);
-  StartDials(now);
+  state_->core.Invalidate(now);
+  state_->StartDials(now);
 }
 
 void ConnectionPool::Resize(std::size_t min, std::size_t max) {
   const TimePoint now = Clock::now();
-  core_.Resize(min, max, now);
-  StartDials(now);
+  state_->core.Resize(min, max, now);
+  state_->StartDials(now);
 }
 
-/// Waits until nothing is lent; gives whether that came before the deadline.
-class ConnectionPool::QuietWait final : public pool::Core::QuietWatch {
+class PoolState::QuietWait final : public pool::Core::QuietWatch {
  public:
-  QuietWait(ConnectionPool& pool, Deadline deadline)
-      : pool_(pool), deadline_(deadline), alarm_(pool.loop_, [this] { Expire(); }) {}
-  ~QuietWait() override { pool_.core_.StopWatching(*this); }
+  QuietWait(PoolState& pool, Deadline deadline)
+      : pool_(pool), deadline_(deadline), alarm_(pool.loop, [this] { Expire(); }) {}
+  ~QuietWait() override { pool_->core.StopWatching(*this); }
   bool await_ready() {
-    quiet_ = pool_.core_.WatchQuiet(*this);
-    return quiet_ || pool_.loop_.Cancelled();
+    quiet_ = pool_->core.WatchQuiet(*this);
+    return quiet_ || pool_->loop.Cancelled();
   }
   void await_suspend(std::coroutine_handle<> handle) {
     handle_ = handle;
@@ -196,12 +232,12 @@ class ConnectionPool::QuietWait final : public pool::Core::QuietWatch {
   void Quiet() noexcept override {
     quiet_ = true;
     alarm_.Disarm();
-    pool_.loop_.Schedule(handle_);
+    pool_->loop.Schedule(handle_);
   }
   void Expire() {
-    if (pool_.core_.StopWatching(*this)) pool_.loop_.Schedule(handle_);
+    if (pool_->core.StopWatching(*this)) pool_->loop.Schedule(handle_);
   }
-  ConnectionPool& pool_;
+  PoolRef pool_;
   Deadline deadline_;
   Alarm alarm_;
   std::coroutine_handle<> handle_;
@@ -209,82 +245,82 @@ class ConnectionPool::QuietWait final : public pool::Core::QuietWatch {
 };
 
 Task<bool> ConnectionPool::Pause(Deadline deadline, bool refuse) {
-  core_.Pause(refuse, Clock::now());
-  QuietWait wait(*this, deadline);
+  state_->core.Pause(refuse, Clock::now());
+  PoolState::QuietWait wait(*state_, deadline);
   const bool quiet = co_await wait;
   co_return quiet;
 }
 
 void ConnectionPool::Resume() {
   const TimePoint now = Clock::now();
-  core_.Resume(now);
-  StartDials(now);
+  state_->core.Resume(now);
+  state_->StartDials(now);
 }
 
 Task<bool> ConnectionPool::Drain(Deadline deadline) {
-  core_.Close(Clock::now());
-  QuietWait wait(*this, deadline);
+  state_->core.Close(Clock::now());
+  PoolState::QuietWait wait(*state_, deadline);
   const bool quiet = co_await wait;
   co_return quiet;
 }
 
 ConnectionPool::Acquire::~Acquire() {
-  if (State() == Status::kWaiting) pool_.core_.Remove(*this, Clock::now());
+  if (State() == Status::kWaiting) pool_->core.Remove(*this, Clock::now());
   if (slot_ != nullptr) {
     // Given something, but never resumed: it passes it on.
     const TimePoint now = Clock::now();
-    pool_.core_.Forward(*slot_, now);
-    pool_.StartDials(now);
+    pool_->core.Forward(*slot_, now);
+    pool_->StartDials(now);
   }
 }
 
 bool ConnectionPool::Acquire::await_ready() {
-  if (pool_.options_.breaker != nullptr) {
-    permit_ = pool_.options_.breaker->Allow(now_);
+  if (pool_->options.breaker != nullptr) {
+    permit_ = pool_->options.breaker->Allow(now_);
     if (!permit_) {
       Refuse(pool::Cause::kBreakerOpen, now_);
-      why_->connect_error = pool_.options_.breaker->WhyOpen(now_);
+      why_->connect_error = pool_->options.breaker->WhyOpen(now_);
       return true;
     }
   }
-  slot_ = pool_.core_.TryTake(now_, where_);
+  slot_ = pool_->core.TryTake(now_, where_);
   return slot_ != nullptr;
 }
 
 bool ConnectionPool::Acquire::await_suspend(std::coroutine_handle<> handle) {
-  if (pool_.loop_.Cancelled()) {
+  if (pool_->loop.Cancelled()) {
     Refuse(pool::Cause::kClosed, now_);
     return false;
   }
   handle_ = handle;
-  alarm_.emplace(pool_.loop_, [this] { Expire(); });
-  const pool::Cause cause = pool_.core_.Enqueue(*this, now_, where_);
+  alarm_.emplace(pool_->loop, [this] { Expire(); });
+  const pool::Cause cause = pool_->core.Enqueue(*this, now_, where_);
   if (cause != pool::Cause::kNone) {
     alarm_.reset();
     Refuse(cause, now_);
     return false;
   }
   if (State() == Status::kWaiting) {
-    alarm_->Arm(Sooner(until_, Deadline::After(now_, pool_.options_.acquire_timeout)));
+    alarm_->Arm(Sooner(until_, Deadline::After(now_, pool_->options.acquire_timeout)));
   }
-  pool_.StartDials(now_);
+  pool_->StartDials(now_);
   return true;
 }
 
 void ConnectionPool::Acquire::Refuse(pool::Cause cause, TimePoint now) {
-  why_ = std::make_unique<pool::Refusal>(pool_.core_.Explain(cause, now));
+  why_ = std::make_unique<pool::Refusal>(pool_->core.Explain(cause, now));
 }
 
 void ConnectionPool::Acquire::Grant(pool::Slot& slot) noexcept {
   slot_ = &slot;
   alarm_->Disarm();
-  pool_.loop_.Schedule(handle_);
+  pool_->loop.Schedule(handle_);
 }
 
 void ConnectionPool::Acquire::Fail(const pool::Refusal& why) noexcept {
   why_ = std::make_unique<pool::Refusal>(why);
   alarm_->Disarm();
-  pool_.loop_.Schedule(handle_);
+  pool_->loop.Schedule(handle_);
 }
 
 void ConnectionPool::Acquire::Expire() {
@@ -292,7 +328,7 @@ void ConnectionPool::Acquire::Expire() {
   // What the pool looked like with this one still in it.
   Refuse(pool::Cause::kNone, now);
   why_->waited = now - now_;
-  if (pool_.core_.Remove(*this, now)) pool_.loop_.Schedule(handle_);
+  if (pool_->core.Remove(*this, now)) pool_->loop.Schedule(handle_);
 }
 
 ConnectionPool::Acquired ConnectionPool::Acquire::await_resume() {
@@ -300,8 +336,8 @@ ConnectionPool::Acquired ConnectionPool::Acquire::await_resume() {
   // The clock is read only by those who waited: the rest got theirs at once.
   acquired.at = alarm_ ? Clock::now() : now_;
   if (slot_ != nullptr) {
-    if (pool_.options_.times != nullptr) pool_.options_.times->wait.Observe(acquired.at - now_);
-    acquired.loan = Loan(pool_, *std::exchange(slot_, nullptr), std::move(permit_));
+    if (pool_->options.times != nullptr) pool_->options.times->wait.Observe(acquired.at - now_);
+    acquired.loan = Loan(*pool_, *std::exchange(slot_, nullptr), std::move(permit_));
   } else {
     acquired.failure = AsFailure(*why_);
     acquired.why = std::move(why_);

@@ -22,17 +22,39 @@ struct PoolTimes;
 
 namespace perf::backends {
 
-class ConnectionPool;
+class PoolState;
 
-/// A borrowed connection that returns itself.
-/// Thread safety: none. Lifetime: shorter than its pool's.
+/// What a pool, its loans and its tasks hold of it; the last one that lets go frees it.
+/// Thread safety: none; belongs to its loop's thread.
+class PERF_EXPORT PoolRef {
+ public:
+  PoolRef() noexcept = default;
+  explicit PoolRef(PoolState& state) noexcept;
+  PoolRef(PoolRef&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+  PoolRef& operator=(PoolRef&& other) noexcept {
+    std::swap(state_, other.state_);
+    return *this;
+  }
+  ~PoolRef() {
+    if (state_ != nullptr) Drop();
+  }
+  PoolState& operator*() const noexcept { return *state_; }
+  PoolState* operator->() const noexcept { return state_; }
+
+ private:
+  void Drop() noexcept;
+  PoolState* state_ = nullptr;
+};
+
+/// A borrowed connection that returns itself, and keeps what it needs of its pool alive.
+/// Thread safety: none. Lifetime: may be longer than its pool's, but not than the loop's.
 class PERF_EXPORT Loan {
  public:
   Loan() noexcept = default;
-  Loan(ConnectionPool& pool, pool::Slot& slot, pool::Breaker::Permit permit) noexcept
-      : pool_(&pool), slot_(&slot), permit_(std::move(permit)) {}
+  Loan(PoolState& pool, pool::Slot& slot, pool::Breaker::Permit permit) noexcept
+      : pool_(pool), slot_(&slot), permit_(std::move(permit)) {}
   Loan(Loan&& other) noexcept
-      : pool_(other.pool_),
+      : pool_(std::move(other.pool_)),
         slot_(std::exchange(other.slot_, nullptr)),
         failed_(other.failed_),
         permit_(std::move(other.permit_)) {}
@@ -51,7 +73,7 @@ class PERF_EXPORT Loan {
   void Return() noexcept;
 
  private:
-  ConnectionPool* pool_ = nullptr;
+  PoolRef pool_;
   pool::Slot* slot_ = nullptr;
   bool failed_ = false;
   pool::Breaker::Permit permit_;
@@ -59,8 +81,9 @@ class PERF_EXPORT Loan {
 
 /// The pool of one target on one loop: pool::Core with dials, deadlines and coroutines around it.
 /// Thread safety: none; belongs to its loop's thread.
-/// Lifetime: borrows the loop; destroyed after EventLoop::Live() reached 0, because its dials are
-/// spawned tasks.
+/// Lifetime: borrows the loop. What its dials use is destroyed after EventLoop::Live() reached 0,
+/// because they are spawned tasks. The destructor closes the pool: who waits is told kClosed, and
+/// what is lent goes at its return.
 class PERF_EXPORT ConnectionPool {
  public:
   using Where = std::source_location;
@@ -77,10 +100,13 @@ class PERF_EXPORT ConnectionPool {
     Care ping;   // of an idle one (Limits::keepalive); none: Resource::Alive
     Duration care_timeout = std::chrono::seconds(2);
     std::function<void(const pool::Holder& holder)> on_leak;
-    pool::Breaker* breaker = nullptr;  // asked before each borrow, told at each return
-    pool::PoolTimes* times = nullptr;  // told of each dial, wait and loan; outlives the pool
+    std::shared_ptr<pool::Breaker> breaker;  // asked before each borrow, told at each return
+    std::shared_ptr<pool::PoolTimes> times;  // told of each dial, wait and loan
   };
   ConnectionPool(EventLoop& loop, Options options, Dial dial);
+  ~ConnectionPool();
+  ConnectionPool(const ConnectionPool&) = delete;
+  ConnectionPool& operator=(const ConnectionPool&) = delete;
 
   struct Acquired {
     Loan loan;
@@ -98,8 +124,8 @@ class PERF_EXPORT ConnectionPool {
   /// Dials one connection and keeps it; says why not. For the look before a run starts.
   Task<Failure> Probe(Deadline deadline);
   /// Starts the dials that `min` asks for.
-  void Prefill() { StartDials(Clock::now()); }
-  void CloseIdle() noexcept { core_.CloseIdle(); }
+  void Prefill();
+  void CloseIdle() noexcept;
   /// Ages, pings, leaks; the pool also does it by itself once it was used.
   void Reap(TimePoint now);
   /// All connections of now go: idle at once, borrowed ones at their return.
@@ -112,35 +138,18 @@ class PERF_EXPORT ConnectionPool {
   /// Closes for good, and waits until all are returned: false when the deadline came first.
   Task<bool> Drain(Deadline deadline);
 
-  const pool::Core& Core() const noexcept { return core_; }
-  const Options& Settings() const noexcept { return options_; }
-  TimePoint RetryAt() const noexcept { return core_.RetryAt(); }
+  const pool::Core& Core() const noexcept;
+  const Options& Settings() const noexcept;
+  TimePoint RetryAt() const noexcept { return Core().RetryAt(); }
 
  private:
-  friend class Loan;
-  friend class Acquire;
-  class QuietWait;
-  void StartDials(TimePoint now);
-  void PlanDecision(TimePoint now);
-  void Upkeep();
-  Task<void> DialOne(pool::Slot& slot);
-  Task<void> DecideAt(TimePoint at);
-  Task<void> CareFor(pool::Slot& slot, const Care& care);
-  void TakeBack(pool::Slot& slot, pool::Breaker::Permit& permit, bool failed) noexcept;
-  void GiveBack(pool::Slot& slot) noexcept;
-
-  EventLoop& loop_;
-  Options options_;
-  Dial dial_;
-  pool::Core core_;
-  TimePoint planned_ = TimePoint::max();
-  Alarm upkeep_;
+  PoolRef state_;
 };
 
 /// The awaiter of Borrow; lives in the borrower's frame.
 class PERF_EXPORT ConnectionPool::Acquire final : public pool::Waiter {
  public:
-  Acquire(ConnectionPool& pool, TimePoint now, Deadline until, Where where) noexcept
+  Acquire(PoolState& pool, TimePoint now, Deadline until, Where where) noexcept
       : pool_(pool), now_(now), until_(until), where_(where) {}
   ~Acquire() override;
   bool await_ready();
@@ -153,7 +162,7 @@ class PERF_EXPORT ConnectionPool::Acquire final : public pool::Waiter {
   void Refuse(pool::Cause cause, TimePoint now);
   void Expire();
 
-  ConnectionPool& pool_;
+  PoolRef pool_;
   TimePoint now_;
   Deadline until_;
   Where where_;
@@ -165,12 +174,12 @@ class PERF_EXPORT ConnectionPool::Acquire final : public pool::Waiter {
 };
 
 inline ConnectionPool::Acquire ConnectionPool::Borrow(TimePoint now, Where where) noexcept {
-  return Acquire(*this, now, Deadline::Never(), where);
+  return Acquire(*state_, now, Deadline::Never(), where);
 }
 
 inline ConnectionPool::Acquire ConnectionPool::Borrow(TimePoint now, Deadline until,
                                                       Where where) noexcept {
-  return Acquire(*this, now, until, where);
+  return Acquire(*state_, now, until, where);
 }
 
 }  // namespace perf::backends

@@ -17,6 +17,7 @@ class ManagedPostgres final : public ManagedPool {
                   SqlStatement check)
       : check_(std::move(check)) {
     if (config.reset != PostgresReset::kNone) options.reset = ResetPostgres;
+    config.most = [this] { return Pool().Core().Bounds().max; };
     connector_ = MakePostgresConnector(loop, std::move(config));
     MakePool(loop, std::move(options),
              [this](Deadline deadline) { return DialWith(*connector_, deadline); });
@@ -92,8 +93,8 @@ ManagedPool::~ManagedPool() = default;
 
 void ManagedPool::MakePool(EventLoop& loop, ConnectionPool::Options options,
                            ConnectionPool::Dial dial) {
-  options.breaker = &breaker_;
-  options.times = &times_;
+  options.breaker = breaker_;
+  options.times = times_;
   pool_ = std::make_unique<ConnectionPool>(loop, std::move(options), std::move(dial));
 }
 
@@ -164,8 +165,8 @@ Json ManagedPool::ToJson(TimePoint now) const {
   json["most_in_use"] = count(totals.most_in_use);
   json["health"] = std::move(health);
   Json& breaker = json["breaker"];
-  breaker["state"] = pool::Name(breaker_.Now());
-  const std::string why = breaker_.WhyOpen(now);
+  breaker["state"] = pool::Name(breaker_->Now());
+  const std::string why = breaker_->WhyOpen(now);
   if (!why.empty()) breaker["why"] = why;
   return json;
 }
@@ -180,8 +181,8 @@ pool::PoolFigures ManagedPool::Figures() const {
   const pool::Limits limits = pool_->Core().Bounds();
   figures.min = limits.min;
   figures.max = limits.max;
-  figures.times = &times_;
-  figures.breaker = breaker_.Snapshot(Clock::now());
+  figures.times = times_.get();
+  figures.breaker = breaker_->Snapshot(Clock::now());
   return figures;
 }
 

@@ -59,8 +59,8 @@ class ManagedPool {
 
  private:
   void Note(const Failure& failure, Duration latency, TimePoint now);
-  pool::Breaker breaker_{pool::BreakerOptions{}};
-  pool::PoolTimes times_;
+  std::shared_ptr<pool::Breaker> breaker_ = std::make_shared<pool::Breaker>(pool::BreakerOptions{});
+  std::shared_ptr<pool::PoolTimes> times_ = std::make_shared<pool::PoolTimes>();
   std::unique_ptr<ConnectionPool> pool_;
   PoolHealth health_;
   bool checking_ = false;

@@ -4,9 +4,9 @@
 #include <libpq-fe.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <array>
 #include <deque>
-#include <memory>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -19,13 +19,8 @@ namespace {
 
 constexpr std::size_t kMaxWaiting = 64;
 
-struct CancelFree {
-  void operator()(pg_cancel* cancel) const noexcept { PQfreeCancel(cancel); }
-};
-using CancelPtr = std::unique_ptr<pg_cancel, CancelFree>;
-
 struct Queue {
-  std::deque<CancelPtr> waiting;
+  std::deque<PgCancel> waiting;
   bool working = false;
 };
 
@@ -35,19 +30,19 @@ std::shared_ptr<Guarded<Queue>> SharedQueue() {
   return queue;
 }
 
-CancelPtr NextOrStop(Guarded<Queue>& shared) {
+PgCancel NextOrStop(Guarded<Queue>& shared) {
   auto queue = shared.Lock();
   if (queue->waiting.empty()) {
     queue->working = false;
     return nullptr;
   }
-  CancelPtr next = std::move(queue->waiting.front());
+  PgCancel next = std::move(queue->waiting.front());
   queue->waiting.pop_front();
   return next;
 }
 
 void Work(const std::shared_ptr<Guarded<Queue>>& shared) {
-  while (const CancelPtr cancel = NextOrStop(*shared)) {
+  while (const PgCancel cancel = NextOrStop(*shared)) {
     std::array<char, 256> error{};
     if (PQcancel(cancel.get(), error.data(), error.size()) == 0) {
       Log(LogLevel::kDebug, "postgres: cancel request failed: {}", error.data());
@@ -72,8 +67,13 @@ void StartWorker(const std::shared_ptr<Guarded<Queue>>& shared) {
 
 }  // namespace
 
-void CancelLater(pg_cancel* raw) noexcept {
-  CancelPtr cancel(raw);
+PgCancel CancelOf(const pg_conn* connection) {
+  // libpq only reads it.
+  PGcancel* const cancel = PQgetCancel(const_cast<PGconn*>(connection));
+  return cancel == nullptr ? nullptr : PgCancel(cancel, PQfreeCancel);
+}
+
+void CancelLater(const PgCancel& cancel) noexcept {
   if (cancel == nullptr) return;
   try {
     const auto shared = SharedQueue();
@@ -81,7 +81,10 @@ void CancelLater(pg_cancel* raw) noexcept {
     {
       auto queue = shared->Lock();
       if (queue->waiting.size() >= kMaxWaiting) return;
-      queue->waiting.push_back(std::move(cancel));
+      const bool there =
+          std::find(queue->waiting.begin(), queue->waiting.end(), cancel) != queue->waiting.end();
+      if (there) return;
+      queue->waiting.push_back(cancel);
       start = !std::exchange(queue->working, true);
     }
     if (start) StartWorker(shared);

@@ -3,6 +3,8 @@
 
 #include <fcntl.h>
 #include <libpq-fe.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -16,19 +18,44 @@
 #include "libperf/base/log.hpp"
 
 namespace perf::backends {
+namespace {
+
+// The first look at one that has not gone, and the longest time between two; it doubles.
+constexpr Duration kFirstPause = std::chrono::milliseconds(20);
+constexpr Duration kLongestPause = std::chrono::seconds(1);
+
+/// Once the end of our stream is acknowledged nothing is sent any more that could fail: the kernel
+/// has to ask whether the server's machine is still there. No matter to unix sockets.
+void AskWhetherAlive(int fd) noexcept {
+  constexpr int kOn = 1, kSeconds = 1, kTimes = 3;
+  ::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &kOn, sizeof kOn);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &kSeconds, sizeof kSeconds);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &kSeconds, sizeof kSeconds);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &kTimes, sizeof kTimes);
+}
+
+/// Whether something that was sent, if only the end, has gone without any answer for that long.
+bool Unheard(int fd, Duration length) noexcept {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  if (::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return false;
+  return info.tcpi_unacked > 0 && std::chrono::milliseconds(info.tcpi_last_ack_recv) >= length;
+}
+
+}  // namespace
 
 /// A socket that waits for its end. What still comes is thrown away: a server that cannot write
 /// does not hear that it shall stop.
 struct PgFarewell::Leaving {
-  Leaving(PgFarewell& the_owner, int the_fd, std::size_t the_host, std::uint64_t the_number)
+  Leaving(PgFarewell& the_owner, int the_fd, std::size_t the_host, PgCancel the_cancel)
       : owner(the_owner),
         fd(the_fd),
         host(the_host),
-        number(the_number),
+        cancel(std::move(the_cancel)),
         watch(
             owner.loop_, [](void* self) { static_cast<Leaving*>(self)->OnReadable(); },
             [](void*) {}, this),
-        alarm(owner.loop_, [this] { owner.Gone(*this); }) {}
+        alarm(owner.loop_, [this] { Look(); }) {}
   ~Leaving() {
     watch.Release();
     ::close(fd);
@@ -52,10 +79,22 @@ struct PgFarewell::Leaving {
     watch.AwaitReadableLevel();
   }
 
+  void Look() {
+    if (owner.loop_.Cancelled() || Unheard(fd, kSilent)) {
+      owner.Gone(*this);
+      return;
+    }
+    CancelLater(cancel);
+    alarm.Arm(Deadline::After(Clock::now(), pause));
+    pause = std::min(2 * pause, kLongestPause);
+  }
+
   PgFarewell& owner;
   int fd;
   std::size_t host;
-  std::uint64_t number;
+  PgCancel cancel;
+  TimePoint since = Clock::now();
+  Duration pause = kFirstPause;
   FdWatch watch;
   Alarm alarm;
 };
@@ -63,23 +102,18 @@ struct PgFarewell::Leaving {
 /// A dial that waits.
 class PgFarewell::Waiting {
  public:
-  Waiting(PgFarewell& owner, std::size_t host, Deadline deadline)
-      : owner_(owner),
-        host_(host),
-        before_(owner.closed_),
-        deadline_(deadline),
-        alarm_(owner.loop_, [this] { Resume(); }) {}
+  Waiting(PgFarewell& owner, Deadline deadline)
+      : owner_(owner), deadline_(deadline), alarm_(owner.loop_, [this] { Resume(); }) {}
   ~Waiting() { std::erase(owner_.waiting_, this); }
   Waiting(const Waiting&) = delete;
   Waiting& operator=(const Waiting&) = delete;
 
-  bool Over() const noexcept { return !owner_.Left(host_, before_); }
   void Resume() {
     std::erase(owner_.waiting_, this);
     alarm_.Disarm();
     owner_.loop_.Schedule(handle_);
   }
-  bool await_ready() const noexcept { return Over(); }
+  bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<> handle) {
     handle_ = handle;
     owner_.waiting_.push_back(this);
@@ -89,8 +123,6 @@ class PgFarewell::Waiting {
 
  private:
   PgFarewell& owner_;
-  std::size_t host_;
-  std::uint64_t before_;
   Deadline deadline_;
   Alarm alarm_;
   std::coroutine_handle<> handle_;
@@ -100,29 +132,30 @@ PgFarewell::PgFarewell(EventLoop& loop) : loop_(loop) {}
 
 PgFarewell::~PgFarewell() = default;
 
-void PgFarewell::Close(pg_conn* connection, std::size_t host) noexcept {
-  const int socket = PQsocket(connection);
+void PgFarewell::Close(pg_conn* connection, std::size_t host, PgCancel cancel) noexcept {
+  const int socket = connection != nullptr ? PQsocket(connection) : -1;
   // Nobody will look at it on a loop that ends.
   const bool look = socket >= 0 && !loop_.Cancelled();
   const int fd = look ? ::fcntl(socket, F_DUPFD_CLOEXEC, 3) : -1;
   PQfinish(connection);
+  WakeAll();
   if (fd < 0) return;
+  AskWhetherAlive(fd);
   // libpq says good-bye only where it had a session; the end of the stream says it in any case.
   ::shutdown(fd, SHUT_WR);
   try {
-    Begin(fd, host);
+    Begin(fd, host, std::move(cancel));
   } catch (...) {
     Log(LogLevel::kDebug, "postgres: an end that cannot be watched: {}", ThrownText());
   }
 }
 
-void PgFarewell::Begin(int fd, std::size_t host) {
-  Leaving& leaving = leaving_.emplace_back(*this, fd, host, closed_ + 1);
-  ++closed_;
+void PgFarewell::Begin(int fd, std::size_t host, PgCancel cancel) {
+  Leaving& leaving = leaving_.emplace_back(*this, fd, host, std::move(cancel));
   try {
     leaving.watch.Assign(fd);
     leaving.watch.AwaitReadableLevel();
-    leaving.alarm.Arm(Deadline::After(Clock::now(), kLongest));
+    leaving.alarm.Arm(Deadline::After(Clock::now(), kFirstPause));
   } catch (...) {
     leaving_.pop_back();
     throw;
@@ -131,20 +164,26 @@ void PgFarewell::Begin(int fd, std::size_t host) {
 
 void PgFarewell::Gone(Leaving& leaving) {
   leaving_.remove_if([&](const Leaving& each) { return &each == &leaving; });
-  for (std::size_t i = waiting_.size(); i-- > 0;) {
-    if (waiting_[i]->Over()) waiting_[i]->Resume();
+  WakeAll();
+}
+
+/// They look again, and one of them finds the place.
+void PgFarewell::WakeAll() {
+  for (Waiting* const waiting : std::exchange(waiting_, {})) waiting->Resume();
+}
+
+PgFarewell::Left PgFarewell::Of(std::size_t host) const noexcept {
+  Left left;
+  for (const Leaving& leaving : leaving_) {
+    if (leaving.host != host) continue;
+    ++left.count;
+    left.since = std::min(left.since, leaving.since);
   }
+  return left;
 }
 
-/// Whether one of a host that was closed as one of the first `before` has not gone.
-bool PgFarewell::Left(std::size_t host, std::uint64_t before) const noexcept {
-  return std::any_of(leaving_.begin(), leaving_.end(), [&](const Leaving& leaving) {
-    return leaving.host == host && leaving.number <= before;
-  });
-}
-
-Task<void> PgFarewell::Await(std::size_t host, Deadline deadline) {
-  Waiting waiting(*this, host, deadline);
+Task<void> PgFarewell::Await(Deadline deadline) {
+  Waiting waiting(*this, Sooner(deadline, Deadline::After(Clock::now(), kLook)));
   co_await waiting;
 }
 

@@ -11,7 +11,6 @@
 #include <string_view>
 
 #include "libperf/backends/failure_text.hpp"
-#include "libperf/backends/pg_cancel.hpp"
 
 namespace perf::backends {
 namespace {
@@ -61,9 +60,9 @@ PgSession::PgSession(EventLoop& loop, std::shared_ptr<const PgFamily> family, st
 
 PgSession::~PgSession() {
   family_->members.erase(this);
-  if (connection_ == nullptr || family_->farewell == nullptr) return;
+  if (family_->farewell == nullptr) return;
   watch_.Release();
-  family_->farewell->Close(connection_.release(), host_);
+  family_->farewell->Close(connection_.release(), host_, std::move(cancel_));
 }
 
 void PgSession::Resume() {
@@ -284,7 +283,8 @@ void PgSession::GiveUp(ErrorKind kind, std::string why) {
   reply_->timing.done = Clock::now();
   reply_->failure = {kind, std::move(why)};
   reply_->sqlstate.clear();
-  CancelLater(PQgetCancel(connection_.get()));
+  cancel_ = CancelOf(connection_.get());
+  CancelLater(cancel_);
   Finish();
 }
 

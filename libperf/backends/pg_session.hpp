@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "libperf/backends/fd_watch.hpp"
+#include "libperf/backends/pg_cancel.hpp"
 #include "libperf/backends/pg_farewell.hpp"
 #include "libperf/backends/pg_hosts.hpp"
 #include "libperf/backends/postgres.hpp"
@@ -43,7 +44,7 @@ struct PgFamily {
   /// the server said. Empty once the connector is gone.
   std::function<void(std::string_view why)> on_stale;
   mutable std::set<PgSession*> members;  // that live
-  std::unique_ptr<PgFarewell> farewell;  // none: closed sessions are not waited for
+  std::unique_ptr<PgFarewell> farewell;  // none: nobody asks what became of closed sessions
 };
 
 /// Non-blocking libpq on one loop.
@@ -123,6 +124,7 @@ class PgSession final : public PostgresConnection {
   std::uint32_t statement_ = 0;
   Failure last_words_;         // a warning that the server is about to hang up
   std::string last_state_;     // and its SQLSTATE
+  PgCancel cancel_;            // of a statement that was given up
   bool use_prepared_ = false;  // by the statement under way
   bool touched_ = false;       // by a statement since the last reset
   bool connecting_ = false;

@@ -131,11 +131,11 @@ constexpr Duration kBetweenAlarms = std::chrono::seconds(1);
 class Connector final : public PostgresConnector {
  public:
   Connector(EventLoop& loop, const PostgresConfig& config)
-      : loop_(loop), servers_(SplitPgServers(MakePgOptions(config))) {
+      : loop_(loop), servers_(SplitPgServers(MakePgOptions(config))), most_(config.most) {
     family_->prepared = config.prepared;
     family_->reset = config.reset;
     family_->init = config.init;
-    if (config.await_ends) family_->farewell = std::make_unique<PgFarewell>(loop);
+    if (most_) family_->farewell = std::make_unique<PgFarewell>(loop);
     family_->role = servers_.role;
     family_->several = servers_.Several();
     family_->on_stale = [this](std::string_view why) { Stale(why); };
@@ -181,6 +181,8 @@ class Connector final : public PostgresConnector {
   Task<void> TryAll(PgRole role, Dialled<PostgresConnection>& dialled, Deadline deadline);
   Task<void> TryHost(std::size_t index, PgRole role, Dialled<PostgresConnection>& dialled,
                      Deadline deadline);
+  Task<void> AwaitPlace(std::size_t index, Failure& failure, Deadline deadline);
+  bool HasPlace(std::size_t index) const;
   Task<void> AwaitPrimary(Dialled<PostgresConnection>& dialled, Deadline deadline);
   void HurryOthers();
   void AbandonReplaced(std::size_t host);
@@ -188,6 +190,7 @@ class Connector final : public PostgresConnector {
 
   EventLoop& loop_;
   PgServers servers_;
+  const std::function<std::size_t()> most_;
   std::shared_ptr<PgFamily> family_ = std::make_shared<PgFamily>();
   // Shared, because it is called on a later turn.
   std::shared_ptr<std::function<void()>> call_ = std::make_shared<std::function<void()>>();
@@ -276,13 +279,10 @@ Task<void> Connector::TryHost(std::size_t index, PgRole role, Dialled<PostgresCo
   const PgHost& host = servers_.hosts[index];
   std::vector<std::string> addresses;
   dialled.failure.Clear();
-  if (family_->farewell != nullptr) {
-    const TimePoint now = Clock::now();
-    const Duration most = std::min(deadline.Remaining(now) / 4, PgFarewell::kLongest);
-    co_await family_->farewell->Await(index, Deadline::After(now, most));
-  }
   co_await FindPgAddresses(loop_, host, addresses, dialled.failure, deadline);
   for (std::size_t i = 0; i < addresses.size(); ++i) {
+    if (most_) co_await AwaitPlace(index, dialled.failure, deadline);
+    if (most_ && !HasPlace(index)) co_return;
     const TimePoint now = Clock::now();
     const auto share = deadline.Remaining(now) / static_cast<std::int64_t>(addresses.size() - i);
     const Deadline part = deadline.IsNever() ? deadline : Deadline::After(now, share);
@@ -298,6 +298,35 @@ Task<void> Connector::TryHost(std::size_t index, PgRole role, Dialled<PostgresCo
     if (dialled.failure.text.find("timed out") == 0 && servers_.Several()) {
       dialled.failure.text = host.Label() + ": " + dialled.failure.text;
     }
+  }
+}
+
+/// Sessions that live or begin, and those that were closed.
+bool Connector::HasPlace(std::size_t index) const {
+  const auto ours = [index](const PgSession* session) { return session->Host() == index; };
+  const auto live = std::count_if(family_->members.begin(), family_->members.end(), ours);
+  return static_cast<std::size_t>(live) + family_->farewell->Of(index).count < most_();
+}
+
+/// A server may not have more of our sessions than a pool may have connections, whatever it does
+/// with those that were closed: rather no connection than one too many.
+Task<void> Connector::AwaitPlace(std::size_t index, Failure& failure, Deadline deadline) {
+  while (!HasPlace(index)) {
+    const TimePoint now = Clock::now();
+    const auto primary = watch_ ? watch_->Primary() : std::nullopt;
+    const bool in_vain = primary && *primary != index;
+    if (!in_vain && !deadline.Passed(now) && !loop_.Cancelled()) {
+      co_await family_->farewell->Await(deadline);
+      continue;
+    }
+    const PgFarewell::Left left = family_->farewell->Of(index);
+    failure = {ErrorKind::kConnect,
+               fmt::format("farewell overdue: {} has not ended {} session(s) that were closed, the "
+                           "first of them {} ms ago; with more it would have over {}",
+                           servers_.hosts[index].Label(), left.count,
+                           left.count > 0 ? (now - left.since) / std::chrono::milliseconds(1) : 0,
+                           most_())};
+    co_return;
   }
 }
 

@@ -72,10 +72,10 @@ struct PostgresConfig {
   /// Not kNone: then whoever lends the connections calls Reset at their return.
   PostgresReset reset = PostgresReset::kNone;
   std::vector<std::string> init;  // statements that begin each session
-  /// A dial waits, for a second or a quarter of its time at most, until the server has ended the
-  /// sessions that were closed before it: so a pool never has more than its max there, not even
-  /// after statements that it gave up.
-  bool await_ends = true;
+  /// Says how many sessions each server may have now, those included that were closed and that it
+  /// has not ended yet: a pool's max. A dial that has no place there waits for one, to its
+  /// deadline, and then fails as "farewell overdue". Empty: closed sessions are forgotten.
+  std::function<std::size_t()> most;
   /// Where not 0: connections go to this port of 127.0.0.1 instead (a fault proxy). The name that
   /// verify-full and the password file go by stays.
   std::uint16_t via_port = 0;

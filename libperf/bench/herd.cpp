@@ -70,6 +70,7 @@ class Storm {
         "gssencmode=disable",
         proxy_.Address().port);
     config.application_name = "perfkit-storm";
+    config.most = [this] { return options_.conns; };
     return config;
   }
   backends::ConnectionPool::Options Settings() const {

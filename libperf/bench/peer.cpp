@@ -88,8 +88,6 @@ Peer::Peer(backends::EventLoop& loop, const PeerSpec& spec, const std::string& u
       config.conninfo = url;
       // A connection for one request has no use for a prepared statement.
       config.prepared = false;
-      // Nor would a program without a pool wait for the end of its last one.
-      config.await_ends = false;
       statement_ = {spec.line.query, 1};
       for (const std::string& word : spec.line.parameters) parameters_.emplace_back(word);
       postgres_ = backends::MakePostgresConnector(loop, std::move(config));

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <memory>
 #include <string>
 #include <thread>
 #include <utility>
@@ -93,11 +94,10 @@ Seen BreakerOpen() {
   rules.failures = 1;
   rules.min_calls = 1;
   rules.open_for = kLong;
-  pool::Breaker breaker(rules);
   backends::ConnectionPool::Options settings;
   settings.name = "breaker";
   settings.limits.max = 1;
-  settings.breaker = &breaker;
+  settings.breaker = std::make_shared<pool::Breaker>(rules);
   Seen seen;
   backends::ConnectionPool pool(loop, settings,
                                 [&](Deadline) { return DialStub(loop, Duration::zero()); });

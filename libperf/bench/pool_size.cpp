@@ -21,8 +21,6 @@ namespace perf::bench {
 namespace {
 
 constexpr Duration kServersReady = std::chrono::seconds(30);
-// A size that is so much smaller would have to be clearly worse.
-constexpr double kClearlySmaller = 0.75;
 
 /// The scenario with its servers started, whose runs differ in nothing but one pool's size.
 class Sweep {

@@ -62,6 +62,7 @@ void TargetRuntime::MakeConnector(backends::EventLoop& loop, const std::string& 
       config.reset = spec_.pool.reset;
       config.init = spec_.pool.init;
       config.via_port = via_port;
+      config.most = [most] { return most; };
       postgres_ = backends::MakePostgresConnector(loop, std::move(config));
       break;
     }

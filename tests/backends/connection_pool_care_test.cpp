@@ -247,9 +247,9 @@ TEST_CASE("connection pool: with its breaker open it refuses at once, and its lo
   pool::BreakerOptions rules;
   rules.min_calls = 2;
   rules.calls = 10;
-  pool::Breaker breaker(rules);
+  const auto breaker = std::make_shared<pool::Breaker>(rules);
   ConnectionPool::Options options = Named({.max = 2});
-  options.breaker = &breaker;
+  options.breaker = breaker;
   ConnectionPool tested(target.loop, options, target.Dialler());
   target.Run([](pool::Breaker& told, ConnectionPool& pool) -> Task<void> {
     for (int i = 0; i < 2; ++i) {
@@ -262,7 +262,61 @@ TEST_CASE("connection pool: with its breaker open it refuses at once, and its lo
     CHECK(refused.failure.kind == ErrorKind::kConnect);
     REQUIRE(refused.why);
     CHECK(refused.why->cause == pool::Cause::kBreakerOpen);
-  }(breaker, tested));
+  }(*breaker, tested));
+}
+
+TEST_CASE("connection pool: a loan keeps what it needs of its pool, and who waits is told") {
+  Target target;
+  pool::BreakerOptions rules;
+  rules.failures = 1;
+  rules.min_calls = 1;
+  ConnectionPool::Options options = Named({.min = 2, .max = 2});
+  options.breaker = std::make_shared<pool::Breaker>(rules);
+  const std::weak_ptr<pool::Breaker> breaker = options.breaker;
+  auto tested = std::make_unique<ConnectionPool>(target.loop, std::move(options), target.Dialler());
+  target.Run([](Target& t, std::unique_ptr<ConnectionPool>& pool,
+                const std::weak_ptr<pool::Breaker>& rule) -> Task<void> {
+    pool->Prefill();
+    ConnectionPool::Acquired first = co_await pool->Borrow(Clock::now());
+    ConnectionPool::Acquired second = co_await pool->Borrow(Clock::now());
+    REQUIRE(first.loan);
+    REQUIRE(second.loan);
+    std::optional<pool::Cause> told;
+    t.loop.Spawn([](ConnectionPool& from, std::optional<pool::Cause>& cause) -> Task<void> {
+      ConnectionPool::Acquired third = co_await from.Borrow(Clock::now());
+      CHECK(!third.loan);
+      if (third.why) cause = third.why->cause;
+    }(*pool, told));
+    while (pool->Core().Now().waiting == 0) co_await t.loop.SleepUntil(Clock::now() + 1ms);
+    pool.reset();
+    CHECK(t.living == 2);  // both are still lent
+    CHECK(first.loan.As<CaredFor>().reusable);
+    while (!told) co_await t.loop.SleepUntil(Clock::now() + 1ms);
+    CHECK(*told == pool::Cause::kClosed);
+    first.loan.Return();
+    CHECK(t.living == 1);
+    CHECK(!rule.expired());
+    Loan moved = std::move(second.loan);
+    moved.MarkFailed();
+    moved = Loan();
+    CHECK(t.living == 0);
+    CHECK(rule.expired());  // nothing of the pool is left
+    CHECK(t.dials == 2);
+  }(target, tested, breaker));
+}
+
+TEST_CASE("connection pool: a dial under way outlives its pool and comes to nothing") {
+  Target target;
+  target.takes = 5ms;
+  auto tested =
+      std::make_unique<ConnectionPool>(target.loop, Named({.min = 1, .max = 1}), target.Dialler());
+  target.Run([](Target& t, std::unique_ptr<ConnectionPool>& pool) -> Task<void> {
+    pool->Prefill();
+    while (t.dials == 0) co_await t.loop.SleepUntil(Clock::now() + 1ms);
+    pool.reset();
+  }(target, tested));
+  CHECK(target.dials == 1);
+  CHECK(target.living == 0);
 }
 
 TEST_CASE("connection pool: a borrower that is gone before it resumes passes its connection on") {

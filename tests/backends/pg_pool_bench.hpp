@@ -23,7 +23,7 @@ namespace perf::backends::test {
 struct PgPoolBench {
   PgPoolBench(PostgresConfig config, std::size_t size,
               Duration care_timeout = std::chrono::seconds(2))
-      : connector(MakePostgresConnector(loop, config)) {
+      : connector(MakePostgresConnector(loop, Bounded(config))) {
     ConnectionPool::Options options;
     options.name = "db";
     options.limits.max = size;
@@ -43,6 +43,10 @@ struct PgPoolBench {
     CHECK(loop.Drain(Soon()));
   }
 
+  PostgresConfig Bounded(PostgresConfig config) {
+    config.most = [this] { return pool->Core().Bounds().max; };
+    return config;
+  }
   /// Borrows one, runs `text` and returns it.
   Task<void> Run(std::string text, SqlReply& reply, Deadline deadline) {
     ConnectionPool::Acquired acquired = co_await pool->Borrow(Clock::now());

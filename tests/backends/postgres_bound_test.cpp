@@ -3,8 +3,10 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <fstream>
+#include <string>
+#include <vector>
 
-#include "libperf/backends/pg_farewell.hpp"
 #include "libperf/base/units.hpp"
 #include "tests/backends/pg_pool_bench.hpp"
 
@@ -39,10 +41,11 @@ Task<void> Impatient(PgPoolBench& bench, int& left, int& working, int& timed_out
   SqlReply reply;
   while (left > 0) {
     --left;
-    // Every other statement takes longer than anybody waits for it, but not longer than its end is
-    // waited for: a request to cancel that comes before its statement is not heard.
-    const std::string text = left % 2 == 0 ? "select pg_sleep(0.3)" : "select 1";
-    co_await bench.Run(text, reply, Deadline::After(Clock::now(), 5ms));
+    // Every other statement takes longer than anybody waits for its end: a request to cancel that
+    // comes before its statement is not heard, and has to be repeated.
+    const std::string text = left % 2 == 0 ? "select pg_sleep(10)" : "select 1";
+    const Deadline soon = Deadline::After(Clock::now(), 5ms);
+    co_await bench.Run(text, reply, soon);
     if (reply.failure.kind == ErrorKind::kTimeout) ++timed_out;
   }
   --working;
@@ -81,23 +84,106 @@ TEST_CASE("postgres: never more sessions than max, not even after statements tha
   CHECK(bench.pool->Core().Totals().dialled > kMost);
 }
 
-TEST_CASE("postgres: a session whose server does not hang up is waited for a while only") {
+namespace {
+
+/// Whether a signal waits to be delivered to a process that stands still.
+bool Pending(pid_t pid, int signal) {
+  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+  std::string key;
+  while (status >> key && key != "ShdPnd:") status.ignore(4096, '\n');
+  std::string mask;
+  status >> mask;
+  return (std::stoull(mask, nullptr, 16) >> (signal - 1) & 1U) != 0;
+}
+
+Task<std::int64_t> Sessions(PostgresConnection& watcher) {
+  SqlReply reply;
+  co_await watcher.Execute(kCount, {}, reply, Soon());
+  co_return reply.Rows() == 1 ? ParseInteger(*reply.Value(0, 0)).value_or(-1) : -1;
+}
+
+Task<pid_t> Backend(PgPoolBench& bench) {
+  SqlReply reply;
+  co_await bench.Run("select pg_backend_pid()", reply, Soon());
+  REQUIRE(reply.Rows() == 1);
+  co_return static_cast<pid_t>(*ParseInteger(*reply.Value(0, 0)));
+}
+
+}  // namespace
+
+TEST_CASE("postgres: a cancel request that was not heard is repeated, and nobody dials meanwhile") {
   if (!PostgresConninfo()) return;
   PgPoolBench bench(Bounded(), 1);
-  RunOn(bench.loop, [](PgPoolBench& b) -> Task<void> {
-    SqlReply reply;
-    co_await b.Run("select pg_backend_pid()", reply, Soon());
-    REQUIRE(reply.Rows() == 1);
-    const auto pid = static_cast<pid_t>(*ParseInteger(*reply.Value(0, 0)));
+  const auto watching = MakePostgresConnector(bench.loop, Watching());
+  RunOn(bench.loop, [](PgPoolBench& b, PostgresConnector& watch) -> Task<void> {
+    auto watcher = co_await watch.Dial(Soon());
+    REQUIRE(watcher.connection != nullptr);
+    const pid_t pid = co_await Backend(b);
+    // The server has the request to cancel before it has seen the statement, and ignores it.
     REQUIRE(::kill(pid, SIGSTOP) == 0);
-    const TimePoint began = Clock::now();
-    co_await b.Run("select 1", reply, Deadline::After(began, 5ms));
+    SqlReply reply;
+    const Deadline short_one = Deadline::After(Clock::now(), 5ms);
+    co_await b.Run("select pg_sleep(60)", reply, short_one);
     CHECK(reply.failure.kind == ErrorKind::kTimeout);
-    co_await b.Run("select 1", reply, Soon());
-    CHECK(reply.Value(0, 0) == "1");
-    const Duration took = Clock::now() - began;
+    const bool told = co_await b.Await([pid] { return Pending(pid, SIGINT); });
     ::kill(pid, SIGCONT);
-    CHECK(took >= 500ms);  // a quarter of the time that a dial has
-    CHECK(took < 3s);
+    CHECK(told);
+    co_await b.Run("select 1", reply, Soon());
+    CHECK(reply.failure.text == "");
+    const std::int64_t sessions = co_await Sessions(*watcher.connection);
+    CHECK(sessions == 1);
+  }(bench, *watching));
+}
+
+TEST_CASE("postgres: while a session that was closed lives on there is no other one in its place") {
+  if (!PostgresConninfo()) return;
+  PgPoolBench bench(Bounded(), 1);
+  const auto watching = MakePostgresConnector(bench.loop, Watching());
+  RunOn(bench.loop, [](PgPoolBench& b, PostgresConnector& watch) -> Task<void> {
+    auto watcher = co_await watch.Dial(Soon());
+    REQUIRE(watcher.connection != nullptr);
+    const pid_t pid = co_await Backend(b);
+    REQUIRE(::kill(pid, SIGSTOP) == 0);
+    SqlReply reply;
+    const Deadline short_one = Deadline::After(Clock::now(), 5ms);
+    co_await b.Run("select 1", reply, short_one);
+    CHECK(reply.failure.kind == ErrorKind::kTimeout);
+    // Longer than a dial has: it is told why there is none.
+    co_await b.Run("select 1", reply, Soon());
+    const std::int64_t stopped = co_await Sessions(*watcher.connection);
+    ::kill(pid, SIGCONT);
+    CHECK(stopped == 1);
+    CHECK(reply.failure.kind == ErrorKind::kConnect);
+    CHECK_MESSAGE(reply.failure.text.find("farewell overdue: ") != std::string::npos,
+                  reply.failure.text);
+    const Deadline patience = Soon();
+    do {
+      const TimePoint next = Clock::now() + 5ms;
+      co_await b.loop.SleepUntil(next);
+      co_await b.Run("select 1", reply, patience);
+    } while (reply.failure && !patience.Passed(Clock::now()));
+    CHECK(reply.failure.text == "");
+    const std::int64_t after = co_await Sessions(*watcher.connection);
+    CHECK(after == 1);
+  }(bench, *watching));
+}
+
+TEST_CASE("postgres: a session that lives on takes no place but its own") {
+  if (!PostgresConninfo()) return;
+  PgPoolBench bench(Bounded(), 3);
+  RunOn(bench.loop, [](PgPoolBench& b) -> Task<void> {
+    const pid_t pid = co_await Backend(b);
+    REQUIRE(::kill(pid, SIGSTOP) == 0);
+    SqlReply reply;
+    const TimePoint began = Clock::now();
+    const Deadline short_one = Deadline::After(began, 5ms);
+    co_await b.Run("select 1", reply, short_one);
+    CHECK(reply.failure.kind == ErrorKind::kTimeout);
+    {
+      const std::vector<Loan> both = co_await b.TakeAll(2);
+      CHECK(both.size() == 2);
+      CHECK(b.pool->Core().Totals().dial_failures == 0);
+    }
+    ::kill(pid, SIGCONT);
   }(bench));
 }

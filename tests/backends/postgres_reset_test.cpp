@@ -103,10 +103,13 @@ Task<void> NoAnswer(Bench& bench) {
   CHECK((co_await Ask(bench, loan, "begin")) == "");
   REQUIRE(::kill(static_cast<pid_t>(*pid), SIGSTOP) == 0);
   loan.Return();
-  // It is the only place of the pool: it comes free when the reset is given up.
+  // It is the only place of the pool: it comes free when the reset is given up and the server has
+  // ended the session.
+  const bool given_up = co_await bench.Await([&] { return bench.pool->Core().Now().busy == 0; });
+  REQUIRE(::kill(static_cast<pid_t>(*pid), SIGCONT) == 0);
+  CHECK(given_up);
   loan = co_await bench.Take();
   CHECK(ParseInteger(co_await Pid(bench, loan)) != pid);
-  REQUIRE(::kill(static_cast<pid_t>(*pid), SIGCONT) == 0);
 }
 
 TEST_CASE("postgres: a server that does not answer the reset loses the connection") {

@@ -273,3 +273,42 @@ TEST_CASE("pool bug 12: no herd dials a server that comes back, nor one whose co
     CHECK(pool.core.Now().idle == 64);
   });
 }
+
+namespace {
+
+/// The most of them that lie within `window`, wherever it begins. In the order of time.
+std::size_t MostWithin(const std::vector<TimePoint>& deaths, Duration window) {
+  std::size_t most = 0;
+  for (std::size_t first = 0, last = 0; last < deaths.size(); ++last) {
+    while (deaths[last] - deaths[first] > window) ++first;
+    most = std::max(most, last - first + 1);
+  }
+  return most;
+}
+
+}  // namespace
+
+TEST_CASE("pool bug 12: of 64 of one age at most 15 % die in any hundredth of their lifetime") {
+  constexpr std::size_t kConnections = 64;
+  constexpr Duration kLifetime = 100s;
+  const Limits limits{.min = kConnections,
+                      .max = kConnections,
+                      .max_dials = 8,
+                      .max_lifetime = kLifetime,
+                      .lifetime_jitter = 0.1};
+  EachSeed(kSeeds, limits, [&](VirtualTime& time, VirtualPool& pool) {
+    std::vector<TimePoint> deaths;
+    // As the fronts do it; also of the successors, for three lifetimes.
+    const std::function<void()> upkeep = [&] {
+      pool.core.Reap(time.now);
+      deaths.resize(static_cast<std::size_t>(pool.core.Totals().aged), time.now);
+      pool.StartDials();
+      time.At(pool.core.NextUpkeep(time.now), upkeep);
+    };
+    pool.StartDials();
+    time.At(kStart + 1s, upkeep);
+    time.Run(kStart + 3 * kLifetime);
+    CHECK(deaths.size() >= 2 * kConnections);
+    CHECK(MostWithin(deaths, kLifetime / 100) <= kConnections * 15 / 100);
+  });
+}

@@ -151,17 +151,30 @@ std::chrono::microseconds CpuTime() {
          std::chrono::microseconds(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
 }
 
+/// The tools' own work for each thread and frame is several times that of the pool; who spins would
+/// still use all there is.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr int kOneOf = 4;
+#else
+constexpr int kOneOf = 20;
+#endif
+
 TEST_CASE("pool bug 8: 200 who wait for 10 connections use less than 5 % of a processor") {
   for (const Fairness fairness : {Fairness::kStrict, Fairness::kBounded}) {
     std::atomic<int> living{0};
     BlockingPool pool(Named({.min = 10, .max = 10, .fairness = fairness}),
                       [&](Deadline, std::string&) { return std::make_unique<Guarded>(living); });
     REQUIRE(pool.Prefill(Deadline(Clock::now() + 60s)));
-    // Threads begin and end outside of what is measured.
+    // Threads begin and end outside of what is measured, and have waited once before.
     std::latch ready(201), go(1), served(200);
     std::atomic<int> refused{0};
     std::thread crowd([&] {
       Together(200, [&](int) {
+        {
+          const auto lent = pool.Acquire(Deadline(Clock::now() + 60s));
+          if (!lent.loan) ++refused;
+          std::this_thread::yield();
+        }
         ready.count_down();
         go.wait();
         {
@@ -183,7 +196,7 @@ TEST_CASE("pool bug 8: 200 who wait for 10 connections use less than 5 % of a pr
     CHECK(refused == 0);
     CHECK(took >= 2s);  // 20 turns
     MESSAGE(ToMs(cpu) << " ms of CPU in " << ToMs(took) << " ms");
-    CHECK(cpu * 20 < took);
+    CHECK(cpu * kOneOf < took);
   }
 }
 

@@ -30,6 +30,12 @@ class PoolBound(PerfctlCase):
         result = self.overload("timeout: 10ms, ", "pg_sleep(random() * 0.02)")
         self.assertGreater(result["pools"]["db"]["discarded"], MOST)
 
+    @unittest.skipUnless(harness.has_postgres(), "no PostgreSQL is installed")
+    def test_nor_where_no_statement_would_end_by_itself(self):
+        # A request to cancel that comes before its statement is not heard.
+        result = self.overload("timeout: 10ms, ", "pg_sleep(60)")
+        self.assertGreater(result["pools"]["db"]["discarded"], MOST)
+
     def overload(self, extra, call):
         postgres = servers.Postgres()
         self.addCleanup(postgres.stop)

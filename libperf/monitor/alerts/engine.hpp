@@ -19,7 +19,7 @@
 namespace perf::monitor::alerts {
 
 struct EngineOptions {
-  Millis interval = std::chrono::seconds(10);       // of evaluations; 100 ms to 15 min
+  Millis interval = std::chrono::seconds(5);        // of evaluations; 100 ms to 15 min
   Millis keep_resolved = std::chrono::minutes(15);  // shown and re-sent for so long
   Millis forget = std::chrono::hours(1);  // a series without data and without a firing alert
   std::size_t max_series = 10'000;        // in memory; more are not seen, and counted

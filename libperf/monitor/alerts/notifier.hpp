@@ -21,7 +21,8 @@
 namespace perf::monitor::alerts {
 
 /// Who is told. Kinds: `alertmanager` (POST URL/api/v2/alerts), `webhook` (POST URL, JSON of schema
-/// perfkit.notification/1), `command` (that JSON on its standard input, no shell), `log`.
+/// perfkit.notification/1), `command` (that JSON on its standard input, no shell, an environment of
+/// PATH only, its output on our standard error), `log`.
 struct Receiver {
   enum class Kind : std::uint8_t { kAlertmanager, kWebhook, kCommand, kLog };
   std::string name;
@@ -32,16 +33,19 @@ struct Receiver {
   Level least = Level::kInfo;                                // lower levels are not told
   bool resolved = true;                                      // whether the end is told, too
   Duration timeout = std::chrono::seconds(10);
-  /// To Alertmanager as long as an alert fires (it forgets otherwise), to others as a reminder.
-  Duration resend = std::chrono::minutes(1);
+  /// To Alertmanager 1 min unless set, as long as an alert fires (it forgets otherwise) and as an
+  /// engine keeps it when resolved; to others 4 h unless set, a reminder of what still fires.
+  Duration resend = Duration::zero();
 };
+
+inline constexpr std::size_t kMostReceivers = 32;
 
 /// Reads a list of receivers; problems go to `diagnostics`.
 PERF_EXPORT std::vector<Receiver> ParseReceivers(const config::Node& list,
                                                  config::Diagnostics& diagnostics);
 
 struct NotifierOptions {
-  std::string generator_url;  // of this agent's page; `?alert=NAME` is added
+  std::string generator_url{};  // of this agent's page; `?alert=NAME` is added
   Duration first_backoff = std::chrono::seconds(1);
   Duration longest_backoff = std::chrono::minutes(5);
   std::size_t most_alerts = 500;  // in one message
@@ -58,9 +62,9 @@ struct ReceiverCounts {
 };
 
 /// Tells receivers of alerts, from a thread of its own, one message at a time for each receiver: on
-/// each change at once, again each `resend`, and for the 15 min after the end that an engine keeps
-/// a resolved alert. Failures are tried again after a backoff that doubles, with jitter.
-/// Thread safety: all methods. Lifetime: the destructor waits for nobody; Drain does.
+/// each change at once, and again each `resend`. Failures are tried again after a backoff that
+/// doubles, with jitter. Who was told of an alert is told of its end, also when it is hidden then.
+/// Thread safety: all methods. Lifetime: the destructor ends what is under way; Drain waits for it.
 class PERF_EXPORT Notifier {
  public:
   /// Throws: ConfigError for a receiver that cannot work.
@@ -78,6 +82,7 @@ class PERF_EXPORT Notifier {
   void AddMetrics(metrics::Collection& collection) const;
 
  private:
+  struct Channel;
   struct Parts;
   std::unique_ptr<Parts> parts_;
 };

@@ -36,7 +36,9 @@ struct Condition {
 };
 
 /// When a rule reaches one level. Bad is `value comparison enter`; once the level fires, it lasts
-/// while `value comparison clear`.
+/// while `value comparison clear`. Without a `clear` in the file it is a tenth below an upper
+/// bound; below a lower bound of a ratio a tenth of the way to 1; of other lower bounds, the bound
+/// itself.
 struct LevelRule {
   Comparison comparison = Comparison::kAbove;
   double enter = 0;
@@ -93,8 +95,8 @@ inline constexpr std::size_t kMostRules = 1'000;
 /// problems go to `diagnostics`, and a rule with one is left out.
 PERF_EXPORT RuleSet ParseRules(const config::Document& document, config::Diagnostics& diagnostics,
                                std::vector<std::string_view> others = {});
-/// Reads a file (or text). Throws: PlacedError with every problem and its place.
-PERF_EXPORT RuleSet LoadRules(const std::string& path);
+/// Reads files (or text) as one set. Throws: PlacedError with every problem and its place.
+PERF_EXPORT RuleSet LoadRules(const std::vector<std::string>& paths);
 PERF_EXPORT RuleSet ParseRulesText(std::string name, std::string text);
 
 struct DefaultLimits {

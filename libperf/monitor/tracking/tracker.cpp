@@ -73,6 +73,7 @@ void AddOperations(const Operations& operations, const OperationNames& names,
       [&](const std::string& first, const std::string& second, const TrackedCell& cell) {
         const Labels labels{{names.first, first}, {names.second, second}};
         const std::uint64_t errors = cell.errors.Value();  // before the histogram: see TrackedScope
+        const std::uint64_t started = cell.started.Value();
         metrics::HistogramSnapshot duration = cell.duration.Snapshot();
         const std::uint64_t ended = std::max(duration.Count(), errors);
         Labels ok = labels;
@@ -82,7 +83,7 @@ void AddOperations(const Operations& operations, const OperationNames& names,
         collection.Value(names.total, std::move(ok), static_cast<double>(ended - errors));
         collection.Value(names.total, std::move(error), static_cast<double>(errors));
         collection.Value(names.active, labels,
-                         static_cast<double>(cell.active.load(std::memory_order_relaxed)));
+                         static_cast<double>(cell.Active(started, duration.Count())));
         collection.Histogram(names.duration, labels, std::move(duration));
       });
 }
@@ -99,8 +100,9 @@ OperationTotals TotalsOf(const Operations& operations) {
   totals.duration = metrics::LogHistogram().Snapshot();
   operations.ForEach([&](const std::string&, const std::string&, const TrackedCell& cell) {
     totals.errors += cell.errors.Value();
-    totals.active += cell.active.load(std::memory_order_relaxed);
+    const std::uint64_t started = cell.started.Value();
     const metrics::HistogramSnapshot one = cell.duration.Snapshot();
+    totals.active += cell.Active(started, one.Count());
     for (std::size_t i = 0; i < one.counts.size(); ++i) totals.duration.counts[i] += one.counts[i];
     totals.duration.sum += one.sum;
   });

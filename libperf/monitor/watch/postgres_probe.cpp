@@ -135,7 +135,6 @@ std::unique_ptr<Probe> MakePostgresProbe(backends::EventLoop& loop, const WatchT
   config.conninfo = target.url;
   config.application_name = "perfkit-watch";
   config.prepared = false;  // it may be a PgBouncer
-  config.await_ends = false;
   return std::make_unique<PostgresProbe>(backends::MakePostgresConnector(loop, std::move(config)));
 }
 

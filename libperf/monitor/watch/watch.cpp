@@ -39,6 +39,20 @@ std::string Shown(const WatchTarget& target) {
   return http ? Url::Parse(target.url).Masked() : MaskSecrets(target.url);
 }
 
+/// Drivers break their messages into lines, whose ends come escaped (\n, \t); a reason is one line.
+std::string OneLine(std::string_view text) {
+  std::string line;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char next = i + 1 < text.size() ? text[i + 1] : ' ';
+    const bool escaped = text[i] == '\\' && (next == 'n' || next == 't' || next == 'r');
+    if (escaped) ++i;
+    const bool blank = escaped || text[i] == '\n' || text[i] == ' ';
+    if (!blank) line += text[i];
+    if (blank && !line.empty() && line.back() != ' ') line += ' ';
+  }
+  return Excerpt(Trim(line), kMostReason);
+}
+
 double Seconds(Duration time) noexcept { return ToMs(time) / 1e3; }
 
 }  // namespace
@@ -150,7 +164,7 @@ void Watcher::State::Note(Entry& entry, ProbeResult& result, Duration took, Time
     } else {
       ++status.failures;
       ++status.failures_in_row;
-      status.reason = Excerpt(MaskSecrets(result.failure.text), kMostReason);
+      status.reason = OneLine(MaskSecrets(result.failure.text));
       if (status.reason.empty()) status.reason = Name(result.failure.kind);
       result.figures.clear();
       result.scraped = {};
