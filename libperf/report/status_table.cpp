@@ -30,9 +30,10 @@ std::string StateWord(const StatusDocument& document, const StatusRow& row) {
   return std::string(Name(document.StateOfRow(row)));
 }
 
-/// Where several agents are asked, a name alone could be that of either.
-std::string NameOf(const StatusDocument& document, const StatusRow& row) {
-  return document.agents.size() > 1 && !row.agent.empty() ? row.name + " @" + row.agent : row.name;
+/// Where several agents see something, a name alone could be that of either.
+bool SeveralAgents(const std::vector<const StatusRow*>& rows) {
+  return std::any_of(rows.begin(), rows.end(),
+                     [&](const StatusRow* row) { return row->agent != rows.front()->agent; });
 }
 
 /// A reading, in parts that stand below those of the rows of its area.
@@ -117,20 +118,20 @@ struct Widths {
 
 Widths LayOut(Lines& lines, std::size_t width) {
   Widths widths;
-  bool sparks = false;
+  std::size_t points = 0;
   for (const Line& line : lines) {
     widths.area = std::max(widths.area, DisplayWidth(line.row->area));
     widths.state = std::max(widths.state, line.state.size());
     widths.name = std::max(widths.name, DisplayWidth(line.name));
-    sparks = sparks || !line.row->spark.empty();
+    points = std::max(points, line.row->spark.size());
   }
   widths.area = std::min<std::size_t>(widths.area, 10);
   widths.name = std::min(widths.name, std::min(kMostName, std::max<std::size_t>(width / 4, 8)));
   const std::size_t room = width > widths.Before() + 8 ? width - widths.Before() : 8;
   widths.readings = std::max(widths.readings, LayOutAll(lines, room));
   const std::size_t used = widths.Before() + std::min(widths.readings, room) + kGap;
-  if (sparks && used + kLeastSpark <= width) {
-    widths.spark = std::min(kMostSpark, width - used);
+  if (points > 0 && used + kLeastSpark <= width) {
+    widths.spark = std::min({kMostSpark, width - used, std::max(points, kLeastSpark)});
   }
   widths.readings = std::min(widths.readings, room);
   return widths;
@@ -167,6 +168,30 @@ std::string Shown(const Line& line, bool first_of_area, StatusState state, const
   return before + Colored(state, line.state, style) + after;
 }
 
+struct LeftOut {
+  std::size_t count = 0;
+  bool all_ok = true;
+};
+
+/// One screen: from the least bad on rows go, those at the end first, until the rest fits below a
+/// heading and above the line that tells how many went. The order of the rest stays.
+LeftOut LeaveOut(const StatusDocument& document, std::vector<const StatusRow*>& rows,
+                 std::size_t height) {
+  LeftOut left_out;
+  if (height == 0 || rows.size() + 1 <= height) return left_out;
+  const std::size_t keep = std::max<std::size_t>(height, 3) - 2;
+  std::vector<const StatusRow*> ranked = rows;
+  std::stable_sort(ranked.begin(), ranked.end(), [&](const StatusRow* a, const StatusRow* b) {
+    return document.StateOfRow(*a) > document.StateOfRow(*b);
+  });
+  for (std::size_t i = keep; i < ranked.size(); ++i) {
+    left_out.all_ok = left_out.all_ok && document.StateOfRow(*ranked[i]) <= StatusState::kInfo;
+    rows.erase(std::find(rows.begin(), rows.end(), ranked[i]));
+    ++left_out.count;
+  }
+  return left_out;
+}
+
 }  // namespace
 
 std::vector<const StatusRow*> SortedRows(const StatusDocument& document, const StatusView& view) {
@@ -187,7 +212,8 @@ std::vector<const StatusRow*> SortedRows(const StatusDocument& document, const S
       const std::size_t order_a = OrderOf(a->area), order_b = OrderOf(b->area);
       return order_a != order_b ? order_a < order_b : a->area < b->area;
     }
-    return document.StateOfRow(*a) > document.StateOfRow(*b);
+    const StatusState now_a = document.StateOfRow(*a), now_b = document.StateOfRow(*b);
+    return now_a != now_b ? now_a > now_b : a->state > b->state;
   });
   return rows;
 }
@@ -196,23 +222,12 @@ std::vector<std::string> StatusTable(const StatusDocument& document, const Statu
                                      const Style& style) {
   std::vector<const StatusRow*> rows = SortedRows(document, view);
   if (rows.empty()) return {};
-  std::size_t left_out = 0;
-  bool all_ok = true;
-  // One screen: from the least bad on rows go, and one line tells how many.
-  while (view.height > 0 && rows.size() > 1 &&
-         rows.size() + 1 + (left_out > 0 ? 1 : 0) > view.height) {
-    auto least = rows.end() - 1;
-    for (auto row = rows.begin(); row != rows.end(); ++row) {
-      if (document.StateOfRow(**row) <= document.StateOfRow(**least) && row >= least) least = row;
-      if (document.StateOfRow(**row) < document.StateOfRow(**least)) least = row;
-    }
-    all_ok = all_ok && document.StateOfRow(**least) <= StatusState::kInfo;
-    rows.erase(least);
-    ++left_out;
-  }
+  const bool several = SeveralAgents(rows);
+  const auto [left_out, all_ok] = LeaveOut(document, rows, view.height);
   Lines lines;
   for (const StatusRow* const row : rows) {
-    Line line{row, StateWord(document, *row), NameOf(document, *row), {}, {}};
+    Line line{row, StateWord(document, *row), row->name, {}, {}};
+    if (several && !row->agent.empty()) line.name += " @" + row->agent;
     for (const StatusReading& reading : row->readings) {
       line.cells.push_back({reading.name, ShownValue(reading), ShownWant(reading)});
     }

@@ -24,15 +24,22 @@ std::string Plural(std::size_t count, std::string_view word) {
   return fmt::format("{} {}{}", count, word, count == 1 ? "" : "s");
 }
 
-/// Parts between " · ", as many from the front on as fit.
+/// Parts between " · ", as many from the front on as fit; what stands in parentheses goes first.
 std::string Joined(const std::vector<std::string>& parts, std::size_t width) {
   std::string line;
   for (const std::string& part : parts) {
-    const std::string more = line.empty() ? part : " · " + part;
-    if (!line.empty() && DisplayWidth(line) + DisplayWidth(more) > width) break;
-    line += more;
+    const std::string before = line.empty() ? "" : " · ";
+    const std::size_t room = width - std::min(width, DisplayWidth(line) + DisplayWidth(before));
+    const std::string shorter = part.substr(0, part.find(" ("));
+    if (DisplayWidth(part) <= room) {
+      line += before + part;
+    } else if (line.empty() || DisplayWidth(shorter) <= room) {
+      return Fitted(line + before + shorter, width);
+    } else {
+      break;
+    }
   }
-  return Fitted(line, width);
+  return line;
 }
 
 std::vector<std::string> PartsOf(const StatusAgent& agent) {
@@ -41,15 +48,21 @@ std::vector<std::string> PartsOf(const StatusAgent& agent) {
     parts.push_back(agent.kind + " does not answer: " + Excerpt(agent.error, 200));
     return parts;
   }
-  parts.push_back(fmt::format("{} up {}", agent.kind, ShownUptime(agent.uptime_s)));
+  const std::string up = fmt::format("{} up {}", agent.kind, ShownUptime(agent.uptime_s));
+  if (agent.Stale()) {
+    // The one thing that a narrow screen must not leave out.
+    parts.push_back(fmt::format("STALE: sampled {} ago", ShownAge(*agent.sampled_age_s)));
+    parts.push_back(up);
+    return parts;
+  }
+  parts.push_back(up);
   if (!agent.sampled_age_s) {
     parts.emplace_back("not sampled yet");
-  } else {
-    parts.push_back(fmt::format("{}sampled {} ago", agent.Stale() ? "STALE: " : "",
-                                ShownAge(*agent.sampled_age_s)));
-    if (agent.sampled_every_s > 0) {
-      parts.back() += fmt::format(" (every {})", ShownAge(agent.sampled_every_s));
-    }
+    return parts;
+  }
+  parts.push_back(fmt::format("sampled {} ago", ShownAge(*agent.sampled_age_s)));
+  if (agent.sampled_every_s > 0) {
+    parts.back() += fmt::format(" (every {})", ShownAge(agent.sampled_every_s));
   }
   return parts;
 }
@@ -58,7 +71,8 @@ Lines Header(const StatusDocument& document, const StatusView& view, const Style
   std::vector<std::string> first{"perfctl " + document.tool_version};
   if (document.agents.empty()) {
     first.emplace_back("no agent is running");
-    first.emplace_back(document.source == "history" ? "from the history file" : "looked itself");
+    if (document.source == "history") first.emplace_back("from the history file");
+    if (document.source == "self") first.emplace_back("looked itself");
     if (document.machine_only) first.emplace_back("machine only");
     return {style.Bold(Joined(first, view.width))};
   }
@@ -110,16 +124,19 @@ std::string Verdict(const StatusDocument& document, const StatusView& view, cons
     ok += agent.checks_ok;
     total += agent.checks_total;
   }
-  parts.push_back(total > 0 ? fmt::format("{} of {} checks ok", ok, total)
-                            : fmt::format("{} of {} ok",
-                                          count(StatusState::kOk) + count(StatusState::kInfo),
-                                          document.rows.size()));
+  if (total > 0) {
+    parts.push_back(fmt::format("{} of {} checks ok", ok, total));
+  } else if (!document.rows.empty()) {
+    parts.push_back(fmt::format("{} of {} ok", count(StatusState::kOk) + count(StatusState::kInfo),
+                                document.rows.size()));
+  }
   const StatusState overall = document.Overall();
   const std::string_view word = Name(overall);
-  return fmt::format("  {}{}",
-                     overall == StatusState::kOk ? style.Good(word) : Colored(overall, word, style),
-                     std::string(11 - word.size(), ' ')) +
-         Joined(parts, view.width - 13);
+  std::string line = "  ";
+  line += overall == StatusState::kOk ? style.Good(word) : Colored(overall, word, style);
+  const std::string joined = Joined(parts, view.width - 13);
+  if (!joined.empty()) line += std::string(11 - word.size(), ' ') + joined;
+  return line;
 }
 
 int RankOf(const StatusAlert& alert) {
@@ -180,7 +197,8 @@ Lines Alerts(const StatusDocument& document, const StatusView& view, const Style
 /// What stands where there are no rows.
 std::string Nothing(const StatusDocument& document, const StatusView& view) {
   if (document.rows.empty() && document.agents.empty()) {
-    return "  nothing to show; start an agent by: perfctl serve";
+    return document.notes.empty() ? "  nothing to show; start an agent by: perfctl serve"
+                                  : "  nothing to show";
   }
   const std::string area = view.only.empty() ? "" : " in " + view.only;
   if (document.rows.empty()) return "  nothing is watched yet";

@@ -12,6 +12,7 @@
 #include "libperf/base/text.hpp"
 #include "libperf/load/result.hpp"
 #include "libperf/report/output_dir.hpp"
+#include "tools/common/completion.hpp"
 
 namespace perf::tool {
 namespace {
@@ -49,6 +50,42 @@ std::string Unexpected(const CLI::App& app, const std::string& noun) {
   return meant.empty() ? what : fmt::format("{}; did you mean '{}'?", what, meant);
 }
 
+/// The words in braces of "TEXT:{auto,always,never}", which is how CLI11 tells of IsMember.
+std::vector<std::string> ValuesOf(const CLI::Option& option) {
+  const std::string type = option.get_type_name();
+  const std::size_t open = type.find('{'), close = type.rfind('}');
+  std::vector<std::string> values;
+  if (open == std::string::npos || close == std::string::npos) return values;
+  for (const std::string_view word :
+       Split(std::string_view(type).substr(open + 1, close - open - 1), ',')) {
+    values.emplace_back(word);
+  }
+  return values;
+}
+
+CompletedCommand TableOf(const CLI::App& app) {
+  CompletedCommand command{app.get_name(), app.get_description(), {}, {}, {}};
+  for (const CLI::Option* option : app.get_options()) {
+    CompletedFlag flag{{}, option->get_description(), {}, ValuesOf(*option)};
+    for (const std::string& name : option->get_snames()) flag.names.push_back("-" + name);
+    for (const std::string& name : option->get_lnames()) flag.names.push_back("--" + name);
+    if (option->get_expected_max() > 0 && option->get_items_expected_max() > 0) {
+      const std::string type = option->get_type_name();
+      flag.type = type.empty() ? "VALUE" : type.substr(0, type.find(':'));
+    }
+    (flag.names.empty() ? command.positionals : command.flags).push_back(std::move(flag));
+  }
+  for (const CLI::App* below : app.get_subcommands({})) command.commands.push_back(TableOf(*below));
+  return command;
+}
+
+void PrintCompletion(const CLI::App& app, const std::string& shell) {
+  const CompletedCommand table = TableOf(app);
+  report::WriteStdout(shell == "bash"  ? BashCompletion(table)
+                      : shell == "zsh" ? ZshCompletion(table)
+                                       : FishCompletion(table));
+}
+
 }  // namespace
 
 void CommonFlags::AddTo(CLI::App& app) {
@@ -72,9 +109,17 @@ report::ColorChoice CommonFlags::Color() const {
 bool ParseCommandLine(CLI::App& app, int argc, char** argv, const std::string& noun) {
   const std::string name = app.get_name();
   const std::string hint = fmt::format("\nTry '{0} --help' or 'man {0}'.", name);
+  std::string shell;
+  CLI::App* const completion =
+      app.add_subcommand("completion", "print what completes this program's words in a shell");
+  completion->add_option("shell", shell, "bash, zsh or fish")
+      ->required()
+      ->type_name("SHELL")
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
   try {
     app.parse(argc, argv);
-    return true;
+    if (!completion->parsed()) return true;
+    PrintCompletion(app, shell);
   } catch (const CLI::CallForVersion&) {
     report::WriteStdout(fmt::format("{} {}\n", name, load::Version()));
   } catch (const CLI::CallForHelp&) {

@@ -12,6 +12,8 @@ int Run(const RunCommand& command, const Options& options);
 int RunOneLiner(const OneLinerCommand& command, const Options& options);
 int Init(const InitCommand& command);
 int Validate(const ValidateCommand& command);
+int Doctor(const DoctorCommand& command, const Options& options);
+int Export(const ExportCommand& command);
 int Serve(const ServeCommand& command);
 int Config(const ConfigCommand& command);
 int Status(const StatusCommand& command, const Options& options);

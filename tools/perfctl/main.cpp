@@ -16,6 +16,10 @@ int Dispatch(const Options& options) {
     return RunOneLiner(*one, options);
   }
   if (const auto* init = std::get_if<InitCommand>(&options.command)) return Init(*init);
+  if (const auto* doctor = std::get_if<DoctorCommand>(&options.command)) {
+    return Doctor(*doctor, options);
+  }
+  if (const auto* wanted = std::get_if<ExportCommand>(&options.command)) return Export(*wanted);
   if (const auto* serve = std::get_if<ServeCommand>(&options.command)) return Serve(*serve);
   if (const auto* config = std::get_if<ConfigCommand>(&options.command)) return Config(*config);
   if (const auto* status = std::get_if<StatusCommand>(&options.command)) {

@@ -153,6 +153,28 @@ void SplitHeaders(const Words& words, load::OneLiner& line) {
   }
 }
 
+CLI::App* AddDoctor(CLI::App& app, DoctorCommand& doctor) {
+  CLI::App* command = app.add_subcommand("doctor", "say what would spoil a run on this machine");
+  CLI::Option* json = command->add_flag("--json", doctor.json, "as JSON (perfkit.doctor/1)");
+  command->add_flag("--plain", doctor.plain, "a check a line, fields between tabs")->excludes(json);
+  return command;
+}
+
+CLI::App* AddExport(CLI::App& app, ExportCommand& wanted) {
+  CLI::App* command = app.add_subcommand("export", "print files for other programs");
+  command->require_subcommand(1);
+  CLI::App* systemd = command->add_subcommand("systemd", "a unit that runs perfctl serve");
+  systemd->add_option("--program", wanted.program, "absolute path of perfctl (default: this one)")
+      ->type_name("FILE");
+  systemd->add_option("--listen", wanted.listen, "also serve TCP here, such as 127.0.0.1:9464")
+      ->type_name("ADDR");
+  CLI::App* grafana = command->add_subcommand("grafana", "a dashboard of all metrics, as JSON");
+  for (CLI::App* one : {systemd, grafana}) {
+    one->final_callback([&wanted, one] { wanted.what = one->get_name(); });
+  }
+  return command;
+}
+
 CLI::App* AddServe(CLI::App& app, ServeCommand& serve) {
   CLI::App* command = app.add_subcommand("serve", "watch and operate: the agent");
   command->add_option("--config", serve.config, "configuration file in YAML")->type_name("FILE");
@@ -211,6 +233,8 @@ struct Parsed {
   OneLinerCommand http, redis, sql;
   InitCommand init;
   ValidateCommand validate;
+  DoctorCommand doctor;
+  ExportCommand wanted;
   ServeCommand serve;
   ConfigCommand config;
   StatusCommand status;
@@ -257,6 +281,8 @@ Options ParseOptions(int argc, char** argv) {
       ->type_name("HOST")
       ->take_all();
   AddOverlays(*validate, words.sets, parsed->validate.profile);
+  const CLI::App* doctor = AddDoctor(app, parsed->doctor);
+  const CLI::App* wanted = AddExport(app, parsed->wanted);
   const CLI::App* serve = AddServe(app, parsed->serve);
   const CLI::App* config = AddConfig(app, parsed->config);
   const CLI::App* status = AddStatus(app, parsed->status);
@@ -277,6 +303,10 @@ Options ParseOptions(int argc, char** argv) {
     options.command = Finish(parsed->redis, load::TargetKind::kRedis, words);
   } else if (sql->parsed()) {
     options.command = Finish(parsed->sql, load::TargetKind::kPostgres, words);
+  } else if (doctor->parsed()) {
+    options.command = parsed->doctor;
+  } else if (wanted->parsed()) {
+    options.command = parsed->wanted;
   } else if (serve->parsed()) {
     options.command = parsed->serve;
   } else if (config->parsed()) {

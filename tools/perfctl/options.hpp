@@ -49,6 +49,16 @@ struct ValidateCommand {
   std::vector<std::string> allow_hosts;
 };
 
+struct DoctorCommand {
+  bool json = false;
+  bool plain = false;
+};
+
+struct ExportCommand {
+  std::string what;  // "systemd" or "grafana"
+  std::string program, listen;
+};
+
 struct ServeCommand {
   std::string config;
   std::string listen, token_file, certificate, key, audit, run_directory, name;
@@ -73,7 +83,7 @@ struct Options {
   LogFormat log_format = LogFormat::kText;
   report::ColorChoice color = report::ColorChoice::kAuto;
   std::variant<std::monostate, RunCommand, OneLinerCommand, InitCommand, ValidateCommand,
-               ServeCommand, ConfigCommand, StatusCommand>
+               DoctorCommand, ExportCommand, ServeCommand, ConfigCommand, StatusCommand>
       command;
   /// Set when help or the version was printed: nothing else is to be done.
   bool done = false;
