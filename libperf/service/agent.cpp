@@ -16,10 +16,13 @@
 #include "libperf/backends/redis_tier_hub.hpp"
 #include "libperf/backends/tls_files.hpp"
 #include "libperf/base/error.hpp"
+#include "libperf/base/log.hpp"
 #include "libperf/cache/cache_manager.hpp"
+#include "libperf/monitor/alerts/alert_watch.hpp"
 #include "libperf/monitor/history/history.hpp"
 #include "libperf/monitor/history/reader.hpp"
 #include "libperf/monitor/monitor.hpp"
+#include "libperf/service/alert_rows.hpp"
 #include "libperf/service/history_route.hpp"
 #include "libperf/service/system_rows.hpp"
 #include "libperf/service/target_rows.hpp"
@@ -29,7 +32,8 @@ namespace {
 
 using namespace std::chrono_literals;
 constexpr Duration kGatherEvery = 5s;  // for the history, unless its steps are shorter
-constexpr Duration kReach = 2s;        // for the first look at the targets, which may be down
+constexpr std::string_view kAlertState = "alerts";
+constexpr Duration kReach = 2s;  // for the first look at the targets, which may be down
 
 /// What is found out before anything starts. Throws: ConfigError.
 void CheckFiles(const AgentConfig& config) {
@@ -71,6 +75,20 @@ monitor::HistoryOptions HistoryOptionsOf(const AgentConfig& config) {
   return options;
 }
 
+/// Throws: ConfigError with every error of the files.
+monitor::alerts::RuleSet RulesOf(const AgentConfig& config) {
+  if (!config.performance.alerting_enabled) return {};
+  if (!config.rules.empty()) return monitor::alerts::LoadRules(config.rules);
+  monitor::alerts::DefaultLimits limits;
+  limits.memory_bytes = static_cast<double>(config.performance.memory_threshold_mb << 20);
+  limits.cpu_ratio = config.performance.cpu_threshold_percent / 100;
+  return monitor::alerts::DefaultRules(limits);
+}
+
+monitor::alerts::WallTime ToMillis(WallTime wall) {
+  return std::chrono::floor<monitor::alerts::Millis>(wall);
+}
+
 monitor::MonitorOptions MonitorOptionsOf(const AgentConfig& config) {
   monitor::MonitorOptions options;
   options.config = config.performance;
@@ -89,12 +107,16 @@ cache::CacheManager::TierFactory TierOf(const AgentConfig& config) {
 struct Agent::Parts {
   Parts(AgentConfig the_config, std::string name)
       : config(std::move(the_config)),
+        alerts(RulesOf(config)),
         watching(MonitorOptionsOf(config)),
         runtime(OptionsOf(config, std::move(name), watching.Metrics())) {}
   void Show();
   void ShowHistory();
+  void ShowAlerts();
   AgentConfig config;
+  monitor::alerts::AlertWatch alerts;  // outlives the monitor, whose source it is
   monitor::Monitor watching;
+  metrics::Registry::Registration alert_metrics;
   std::optional<monitor::History> history;
   std::optional<monitor::HistoryReader> reader;
   std::optional<backends::PoolManager> pools;
@@ -133,7 +155,12 @@ void Agent::Parts::ShowHistory() {
   runtime.OnSample([this, every, next = TimePoint{}](WallTime wall, TimePoint now) mutable {
     if (now < next) return;
     next = now + every;
-    history->Record(watching.CurrentMetrics(), wall);
+    const metrics::MetricsSnapshot snapshot = watching.CurrentMetrics();
+    history->Record(snapshot, wall);
+    // Saved with each change, so that a restart goes on from it.
+    if (!alerts.Sample(snapshot, ToMillis(wall)).empty()) {
+      history->PutState(kAlertState, alerts.Save(ToMillis(wall)).Dump());
+    }
   });
   runtime.OnHistory([this](const Request& request) {
     return AnswerHistory(request, *reader, std::chrono::system_clock::now());
@@ -144,6 +171,22 @@ void Agent::Parts::ShowHistory() {
     if (!figures.failing) return ComponentHealth{};
     return ComponentHealth{HealthStatus::kDown, figures.last_error};
   });
+}
+
+void Agent::Parts::ShowAlerts() {
+  if (const auto saved = reader->State(kAlertState)) {
+    try {
+      alerts.Restore(Json::Parse(*saved), ToMillis(std::chrono::system_clock::now()));
+    } catch (const ConfigError& error) {
+      Log(LogLevel::kWarn, "alerts begin anew: {}", error.what());
+    }
+  }
+  watching.SetAlertSource(&alerts);
+  alert_metrics = watching.Metrics().Collect(
+      "alerts", [this](metrics::Collection& collection) { alerts.AddMetrics(collection); });
+  runtime.OnAlerts(
+      [this] { return alerts.Document(); },
+      [this] { return AlertRows(alerts.Alerts(), ToMillis(std::chrono::system_clock::now())); });
 }
 
 Agent::Agent(AgentConfig config, std::string name)
@@ -197,6 +240,7 @@ Agent::Agent(AgentConfig config, std::string name)
   requests.start = [&parts](Deadline) {
     parts.Show();
     parts.ShowHistory();
+    parts.ShowAlerts();
     parts.runtime.Start();
   };
   requests.stop = [&parts](Deadline deadline) { parts.runtime.Stop(deadline); };
@@ -228,11 +272,13 @@ StopReport Agent::Stop(Deadline deadline) {
 std::vector<std::string> Agent::Reload(AgentConfig config, const std::string& who) {
   Parts& parts = *parts_;
   CheckFiles(config);
+  monitor::alerts::RuleSet rules = RulesOf(config);
   std::map<std::string, std::string> before;
   for (const EffectiveSetting& one : parts.config.effective) before[one.key] = one.value;
   std::vector<std::string> waiting;
   for (const EffectiveSetting& one : config.effective) {
-    if (before[one.key] != one.value) waiting.push_back(one.key);
+    const bool at_once = one.key == "monitor.rules";
+    if (before[one.key] != one.value && !at_once) waiting.push_back(one.key);
   }
   const auto note = [&](std::string result) {
     parts.runtime.Audit().Write({"config", who, "reload", std::move(result)},
@@ -245,6 +291,7 @@ std::vector<std::string> Agent::Reload(AgentConfig config, const std::string& wh
     note(fmt::format("failed: {}", error.what()));
     throw;
   }
+  parts.alerts.Reload(std::move(rules));
   note(waiting.empty() ? "done"
                        : fmt::format("done; after a restart: {}", fmt::join(waiting, ", ")));
   return waiting;
