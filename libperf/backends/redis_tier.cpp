@@ -158,8 +158,10 @@ void RedisTier::Unlock(std::string key, std::uint64_t fence) {
 
 bool RedisTier::Reachable() const noexcept { return hub_->Admits(); }
 
-bool RedisTier::Coherent() const noexcept {
-  return state_->tracking && Clock::now() < state_->tracking->CoherentUntil();
+bool RedisTier::Coherent() const noexcept { return Clock::now() < CoherentUntil(); }
+
+TimePoint RedisTier::CoherentUntil() const noexcept {
+  return state_->tracking ? state_->tracking->CoherentUntil() : TimePoint::min();
 }
 
 void RedisTier::SetListener(cache::TierListener* listener) {

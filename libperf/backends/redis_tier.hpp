@@ -97,6 +97,7 @@ class PERF_EXPORT RedisTier final : public cache::SecondTier {
 
   bool Reachable() const noexcept override;
   bool Coherent() const noexcept override;
+  TimePoint CoherentUntil() const noexcept override;
   /// Breaker, connections, requests and invalidation links; of the first two, those of the hub.
   void AddMetrics(const std::string& cache, metrics::Collection& collection) const override;
   void SetListener(cache::TierListener* listener) override;

@@ -99,8 +99,15 @@ load::Result CacheChaos(const CacheChaosOptions& options, const Context& context
     throw UsageError(fmt::format("--case {}: there is no such case{}", Excerpt(name, 40),
                                  meant.empty() ? "" : fmt::format("; did you mean '{}'?", meant)));
   }
+  for (const std::string& way : options.ways) {
+    if (way == "kill" || way == "stop") continue;
+    throw UsageError(fmt::format("--way {}: kill or stop", Excerpt(way, 40)));
+  }
   Findings findings("cachebench", "chaos", context.seed);
   TierServer server(options.server);
+  if (!server.IsPrivate() && std::find(wanted.begin(), wanted.end(), "l2-kill") != wanted.end()) {
+    throw UsageError("chaos --case l2-kill needs a private Redis");
+  }
   for (const std::string& name : wanted) {
     if (context.Stopped()) break;
     context.Phase(name);

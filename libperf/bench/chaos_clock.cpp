@@ -50,23 +50,35 @@ class Clocks {
   static Deadline Soon() { return Deadline::After(Clock::now(), kChaosPatience); }
   static std::string KeyOf(std::uint64_t number) { return fmt::format("key-{}", number); }
 
+  /// One key with its source.
+  struct Subject {
+    std::atomic<std::uint64_t> source{0};
+    bool acknowledged = true;
+  };
+
   void Batch(std::uint64_t first, std::uint64_t count) {
-    std::deque<std::atomic<std::uint64_t>> sources(count);
-    for (std::uint64_t i = 0; i < count; ++i) Iteration(first + i, sources[i]);
+    std::deque<Subject> subjects(count);
+    for (std::uint64_t i = 0; i < count; ++i) Iteration(first + i, subjects[i]);
     std::this_thread::sleep_for(kCoherence + std::chrono::milliseconds(5));
     for (std::uint64_t i = 0; i < count; ++i) {
+      const std::atomic<std::uint64_t>& source = subjects[i].source;
+      if (!subjects[i].acknowledged) {
+        ++count_.pending;
+        continue;
+      }
       const std::string key = KeyOf(first + i);
       const cache::Answer stored = bare_.cache->Get(key, Soon());
-      if (stored.Found() && VersionOf(stored) < sources[i]) ++count_.in_tier;
+      if (stored.Found() && VersionOf(stored) < source) ++count_.in_tier;
       for (ChaosNode& node : nodes_) {
-        count_.Judge(node.Read(key, sources[i]), sources[i], count_.across);
+        count_.Judge(node.Read(key, source), source, count_.across);
       }
     }
   }
 
   /// Versions 1 to 3, each written by either node after either clock has stepped.
-  void Iteration(std::uint64_t number, std::atomic<std::uint64_t>& source) {
+  void Iteration(std::uint64_t number, Subject& subject) {
     const std::string key = KeyOf(number);
+    std::atomic<std::uint64_t>& source = subject.source;
     for (std::uint64_t version = 1; version <= 3; ++version) {
       const std::int64_t hour = 3600;
       times_[random_.Int(0, 1)].StepWall(std::chrono::seconds(random_.Int(-hour, hour)));
@@ -76,8 +88,10 @@ class Clocks {
       const cache::Written written = random_.Int(0, 2) == 0
                                          ? writer.cache->Remove(key, Soon())
                                          : writer.cache->Set(key, VersionText(version), Soon());
-      if (written.tier != cache::Written::Tier::kWritten) ++count_.pending;
-      count_.Judge(writer.Read(key, source), version, count_.in_process);
+      // Which of two writes is the later one is not known from then on.
+      if (written.tier != cache::Written::Tier::kWritten) subject.acknowledged = false;
+      const cache::Answer answer = writer.Read(key, source);
+      if (subject.acknowledged) count_.Judge(answer, version, count_.in_process);
     }
     Expire(key);
     ++count_.iterations;

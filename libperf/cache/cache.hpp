@@ -94,8 +94,9 @@ class PERF_EXPORT Cache {
   /// temporary file beside it, then renamed). Returns how many. Throws: OutputError.
   std::size_t SaveSnapshot(const std::string& path) const;
   /// Puts them into memory; what has expired meanwhile, by the wall clock, stays out. Nothing is
-  /// put in from a file that is damaged or of another version. Returns how many. Throws:
-  /// ConfigError, IoError.
+  /// put in from a file that is damaged or of another version. Where there is a second tier, what
+  /// others have invalidated by tag or cleared stays out, too; what they have written or removed by
+  /// key is not looked for. Returns how many. Throws: ConfigError, IoError.
   std::size_t LoadSnapshot(const std::string& path);
 
  private:

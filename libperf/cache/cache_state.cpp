@@ -26,6 +26,8 @@ CacheState::CacheState(CacheOptions options, std::shared_ptr<SecondTier> tier)
     : parts_(std::move(options), std::move(tier)),
       defaults_(std::make_shared<const EntryOptions>(parts_.options.entry)) {
   if (!parts_.tier) return;
+  parts_.outbox->OnUnsure(
+      [this](const std::string& key, std::optional<std::uint64_t> stamp) { Drop(key, stamp); });
   parts_.tier->SetListener(this);
   OnState();  // It may have changed before we listened.
 }
@@ -54,8 +56,12 @@ CacheState::Look CacheState::LookUp(std::string_view key, std::uint64_t hash,
                                     const EntryOptions& options, bool loader, bool counted) {
   Look look;
   const TimePoint now = parts_.time.Now();
-  std::optional<FrontMemory::Hit> hit = counted ? parts_.memory.Find(key, hash, now, parts_.tags)
-                                                : parts_.memory.Look(key, hash, now, parts_.tags);
+  std::optional<FrontMemory::Hit> hit;
+  // Asked before memory is: what is written elsewhere from here on need not be seen.
+  if (!parts_.Late(now)) {
+    hit = counted ? parts_.memory.Find(key, hash, now, parts_.tags)
+                  : parts_.memory.Look(key, hash, now, parts_.tags);
+  }
   const auto count = [this, counted](Count name) {
     if (counted) parts_.counters.Add(name);
   };

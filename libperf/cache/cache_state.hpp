@@ -80,6 +80,7 @@ class CacheState final : public TierListener {
   void OvertakeAll(std::string_view prefix);
   void VoidAll(std::string_view prefix);
   void Flush();
+  void Drop(const std::string& key, std::optional<std::uint64_t> stamp);
   static void Overtake(FlightTable::Stripe& stripe, const std::string& key);
   void FinishPrefix(const std::string& prefix, TierStatus status, const TierDone& done);
 

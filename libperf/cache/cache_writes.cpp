@@ -215,8 +215,23 @@ void CacheState::OnKeys(std::span<const std::string> keys) {
     auto& stripe = parts_.table.Of(hash);
     const std::lock_guard lock(stripe.mutex);
     Overtake(stripe, key);
+    parts_.outbox->Doubt(key);
     parts_.memory.Remove(key, hash);
   }
+}
+
+/// See Outbox::OnUnsure.
+void CacheState::Drop(const std::string& key, std::optional<std::uint64_t> stamp) {
+  const std::uint64_t hash = HashKey(key);
+  auto& stripe = parts_.table.Of(hash);
+  const std::lock_guard lock(stripe.mutex);
+  if (stamp) {
+    const auto hit = parts_.memory.Look(key, hash, parts_.time.Now(), parts_.tags);
+    if (hit && hit->record.Stamp() == *stamp) parts_.memory.Remove(key, hash);
+    return;
+  }
+  Overtake(stripe, key);
+  parts_.memory.Remove(key, hash);
 }
 
 void CacheState::OnTags(std::span<const std::string> tags) {
@@ -238,6 +253,7 @@ void CacheState::OnTags(std::span<const std::string> tags) {
 void CacheState::Flush() {
   parts_.counters.Add(Count::kFlushes);
   parts_.tags.DoubtAll();
+  parts_.outbox->DoubtLoaded();
   OvertakeAll("");
   parts_.memory.Clear();
 }

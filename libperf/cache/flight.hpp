@@ -81,7 +81,7 @@ class Flight : public std::enable_shared_from_this<Flight> {
   void OnFrame(Frame frame, Duration remaining, const std::function<void()>& otherwise);
   void Judge(const Frame& frame, Duration remaining, std::vector<LocalMark> marks,
              const std::vector<TagMark>& generations, const std::function<void()>& otherwise);
-  bool Promote(const Frame& frame, const Record& record);
+  bool Promote(const Frame& frame, const Record& record, bool waits = false);
   void KeepOld(const Frame& frame, const Record& record, Duration left);
   void ArmSoftTimeout();
   void OnSoftTimeout();
@@ -99,7 +99,6 @@ class Flight : public std::enable_shared_from_this<Flight> {
   void Prolong(const Candidate& old);
   void Store(Loaded loaded);
   std::optional<WriteOp> WriteFor(const Record& record, Duration ttl, const std::string& bytes);
-  void OnStored(WriteEnd end, std::uint64_t stamp);
   // flight.cpp
   void Finish(const Answer& answer, std::optional<std::uint64_t> loader);
   void Deliver(const std::vector<Rider>& riders, const Answer& answer,

@@ -30,7 +30,7 @@ Duration FreshLeft(const Frame& frame, Duration remaining) noexcept {
 bool Flight::FromOutbox() {
   if (!parts_.outbox) return false;
   const std::optional<Outbox::Waiting> waiting =
-      parts_.outbox->Pending(key_, parts_.coherent.load());
+      parts_.outbox->Pending(key_, parts_.Coherent(parts_.time.Now()));
   if (!waiting) return false;
   const Frame& frame = waiting->frame;
   // The tier's value is older than ours: it is not asked, and what is loaded now replaces all.
@@ -45,7 +45,10 @@ bool Flight::FromOutbox() {
   if (!record.marks.empty()) {
     record.fresh_until = record.renew_until = record.rescue_until = TimePoint::min();
   }
-  if (!Promote(frame, record)) NothingThere();
+  if (Promote(frame, record, true)) return true;
+  // Ended meanwhile, and perhaps refused: the tier knows. Void by a tag: nobody does.
+  if (!parts_.outbox->Waits(key_, frame.stamp)) return FromOutbox();
+  NothingThere();
   return true;
 }
 
@@ -147,12 +150,13 @@ void Flight::Judge(const Frame& frame, Duration remaining, std::vector<LocalMark
   otherwise();
 }
 
-bool Flight::Promote(const Frame& frame, const Record& record) {
+bool Flight::Promote(const Frame& frame, const Record& record, bool waits) {
   const TimePoint now = parts_.time.Now();
   {
     const std::lock_guard lock(parts_.table.Of(hash_).mutex);
     // In the lock: who has boarded after an invalidation must not get what was fetched before it.
     if (Moved(record.marks)) return false;
+    if (waits && !parts_.outbox->Waits(key_, frame.stamp)) return false;
     if (!overtaken_.load(std::memory_order_acquire) && record.End() > now) {
       parts_.memory.Put(key_, hash_, frame.bytes, record, now);
     }

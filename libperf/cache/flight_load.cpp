@@ -166,9 +166,8 @@ void Flight::Store(Loaded loaded) {
   std::optional<WriteOp> write = WriteFor(record, ttl, bytes);
   bool written = false;
   if (write) {
-    write->dones.push_back([self = shared_from_this(), stamp = load_stamp_](WriteEnd end) {
-      self->OnStored(end, stamp);
-    });
+    // Refused: somebody wrote or removed it while we loaded, theirs is newer, and the outbox tells.
+    write->dones.push_back([self = shared_from_this()](WriteEnd) { self->Unlock(); });
   }
   {
     const std::lock_guard lock(parts_.table.Of(hash_).mutex);
@@ -195,16 +194,6 @@ void Flight::Store(Loaded loaded) {
   } else {
     Unlock();
   }
-}
-
-void Flight::OnStored(WriteEnd end, std::uint64_t stamp) {
-  if (end == WriteEnd::kRefused) {
-    // Somebody wrote or removed it while we loaded: theirs is newer.
-    const std::lock_guard lock(parts_.table.Of(hash_).mutex);
-    const auto hit = parts_.memory.Look(key_, hash_, parts_.time.Now(), parts_.tags);
-    if (hit && hit->record.Stamp() == stamp) parts_.memory.Remove(key_, hash_);
-  }
-  Unlock();
 }
 
 }  // namespace perf::cache

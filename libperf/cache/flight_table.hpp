@@ -15,7 +15,8 @@ class Flight;
 
 /// The flights under way, by key, in stripes. A stripe's lock also makes "nobody removed this key"
 /// and "put it into memory" one step: who removes or writes holds it, too. Thread safety: the
-/// stripe's mutex, held by the caller. Never call user code or the tier with one held.
+/// stripe's mutex, held by the caller. Never call user code or the tier with one held (but for
+/// what the tier tells of itself at once, such as CoherentUntil).
 class FlightTable {
  public:
   struct alignas(64) Stripe {

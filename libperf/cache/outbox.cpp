@@ -20,6 +20,10 @@ void CallAll(std::vector<WriteEndDone>& dones, WriteEnd end) {
 
 }  // namespace
 
+bool Outbox::Loaded(const WriteOp& op) noexcept {
+  return op.condition.kind == SetCondition::Kind::kIfSame;
+}
+
 std::size_t Outbox::Cost(const std::string& key, const WriteOp& op) noexcept {
   return key.size() + op.frame.bytes.size();
 }
@@ -42,6 +46,7 @@ void Outbox::Put(const std::string& key, WriteOp op) {
   }
   bytes_ += Cost(key, op);
   item.op = std::move(op);
+  item.doubted = false;
   item.version = ++version_;
 }
 
@@ -176,7 +181,8 @@ void Outbox::OnWritten(const std::string& key, std::uint64_t version, WriteOp op
 
 void Outbox::End(const std::string& key, std::uint64_t version, WriteEnd end, bool again) {
   std::vector<WriteEndDone> dones;
-  bool newer = false;
+  bool newer = false, unsure = false;
+  std::optional<std::uint64_t> stamp;
   {
     const std::lock_guard lock(mutex_);
     const auto found = items_.find(key);
@@ -188,11 +194,14 @@ void Outbox::End(const std::string& key, std::uint64_t version, WriteEnd end, bo
       dones = std::move(item.op.dones);
       item.op.dones.clear();
       if (!again) {
+        unsure = item.doubted || end == WriteEnd::kRefused;
+        if (!item.doubted) stamp = item.op.frame.stamp;
         bytes_ -= std::min(bytes_, Cost(key, item.op));
         items_.erase(found);
       }
     }
   }
+  if (unsure) unsure_(key, stamp);
   CallAll(dones, end);
   if (newer && !again) {
     Send(key);
@@ -206,12 +215,13 @@ std::optional<Outbox::Waiting> Outbox::Pending(const std::string& key, bool cohe
   const auto found = items_.find(key);
   if (found == items_.end()) return std::nullopt;
   const WriteOp& op = found->second.op;
+  const bool loaded = Loaded(op);
+  if (loaded && found->second.doubted) return std::nullopt;
   Waiting waiting;
   Frame& frame = waiting.frame;
   frame.stamp = op.frame.stamp;
   frame.kind = Frame::Kind::kTombstone;
-  const bool loaded = op.condition.kind == SetCondition::Kind::kIfSame;
-  if (SlotsMoved(op) || (loaded && !coherent)) return waiting;
+  if (SlotsMoved(op) || (loaded && !coherent) || found->second.doubted) return waiting;
   frame = op.frame;
   waiting.slots = op.slots;
   if (op.keep != kForever) {
@@ -221,6 +231,12 @@ std::optional<Outbox::Waiting> Outbox::Pending(const std::string& key, bool cohe
     frame.ttl = std::min(frame.ttl, left > windows ? left - windows : Duration::zero());
   }
   return waiting;
+}
+
+bool Outbox::Waits(const std::string& key, std::uint64_t stamp) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = items_.find(key);
+  return found != items_.end() && !found->second.doubted && found->second.op.frame.stamp == stamp;
 }
 
 void Outbox::Retry() {

@@ -85,8 +85,20 @@ class Outbox {
   void Send(const std::string& key);
   /// The newest write that waits for this key, its TTL shortened to what is left, and the slots
   /// that void it; void: a tombstone. So is what was only loaded where others' writes are not told
-  /// (not `coherent`): one of theirs may be newer.
+  /// (not `coherent`) and a set in doubt: one of theirs may be newer. Nothing where what was loaded
+  /// is in doubt: ask the tier.
   std::optional<Waiting> Pending(const std::string& key, bool coherent) const;
+  /// The write with this stamp still waits, and is not in doubt.
+  bool Waits(const std::string& key, std::uint64_t stamp) const;
+  /// Somebody else has written this key: whether what waits is newer only the tier can tell, so
+  /// until it has, that is not believed; and what is to be tried again will only remove.
+  void Doubt(const std::string& key);
+  /// Others may have written anything: what was only loaded is not believed any more.
+  void DoubtLoaded();
+  /// How memory is told that it may hold what the tier does not: the value with this stamp, which
+  /// was refused; or any, after a write in doubt has ended. Before any other call.
+  using Unsure = std::function<void(const std::string& key, std::optional<std::uint64_t> stamp)>;
+  void OnUnsure(Unsure unsure) { unsure_ = std::move(unsure); }
 
   /// Makes removals of all writes that wait for keys with this prefix.
   void Void(std::string_view prefix);
@@ -112,6 +124,7 @@ class Outbox {
   struct Item {
     WriteOp op;
     bool sending = false;  ///< A request is under way (for `op` or for what it has replaced).
+    bool doubted = false;
     std::uint64_t version = 0;
   };
   struct BumpItem {
@@ -123,6 +136,8 @@ class Outbox {
 
   void TellOrphans();
   void NoteGivenUp(const std::string& key);
+  /// What a load found, for the place of what the tier held before it: no write of a caller.
+  static bool Loaded(const WriteOp& op) noexcept;
   static std::size_t Cost(const std::string& key, const WriteOp& op) noexcept;
   void MakeTombstone(WriteOp& op) const;
   bool SlotsMoved(const WriteOp& op) const noexcept;
@@ -135,6 +150,7 @@ class Outbox {
   void ScheduleRetry();
 
   const Links links_;
+  Unsure unsure_ = [](const std::string&, std::optional<std::uint64_t>) {};
   mutable std::mutex mutex_;
   bool closed_ = false;
   Upkeep::TimerId retry_ = 0;

@@ -1,11 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a removal by prefix makes of the writes to the second tier.
+// What a removal by prefix, and what others write, makes of the writes to the second tier.
 #include <algorithm>
 #include <utility>
 
 #include "libperf/cache/outbox.hpp"
 
 namespace perf::cache {
+
+void Outbox::Doubt(const std::string& key) {
+  const std::lock_guard lock(mutex_);
+  const auto found = items_.find(key);
+  if (found == items_.end()) return;
+  WriteOp& op = found->second.op;
+  found->second.doubted = true;
+  if (Loaded(op) || op.frame.kind == Frame::Kind::kTombstone) return;
+  // Should it have to be sent again: with a clock that is ahead it would win over theirs. A removal
+  // may.
+  bytes_ -= std::min(bytes_, Cost(key, op));
+  MakeTombstone(op);
+  bytes_ += Cost(key, op);
+}
+
+void Outbox::DoubtLoaded() {
+  const std::lock_guard lock(mutex_);
+  for (auto& [key, item] : items_) item.doubted = item.doubted || Loaded(item.op);
+}
 
 void Outbox::Void(std::string_view prefix) {
   const std::lock_guard lock(mutex_);
@@ -17,6 +36,7 @@ void Outbox::Void(std::string_view prefix) {
     // An attempt that is under way still has the old one, and must be refused after this.
     item.op.frame.stamp = links_.stamps.Next();
     bytes_ += Cost(key, item.op);
+    item.doubted = false;
     item.version = ++version_;
   }
 }

@@ -73,8 +73,17 @@ Duration Parts::MemoryBound() const noexcept {
   return tier->Reachable() ? options.tier.incoherent_ttl : options.tier.outage_ttl;
 }
 
+/// The tier knows the real clock; only where that is ours, too, it need not be asked once more.
+bool Parts::InTime(TimePoint now) const noexcept {
+  return (options.time == nullptr ? now : Clock::now()) < tier->CoherentUntil();
+}
+
+bool Parts::Coherent(TimePoint now) const noexcept {
+  return coherent.load(std::memory_order_acquire) && InTime(now);
+}
+
 Duration Parts::TagAge() const noexcept {
-  return coherent.load(std::memory_order_acquire) ? kForever : options.tier.incoherent_ttl;
+  return Coherent(time.Now()) ? kForever : options.tier.incoherent_ttl;
 }
 
 Deadline Parts::HardDeadline() const noexcept {

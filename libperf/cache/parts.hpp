@@ -36,6 +36,13 @@ struct Parts {
 
   /// How long memory may believe what is put into it now.
   Duration MemoryBound() const noexcept;
+  /// Whether others' writes are told and have been in time until now, by the tier's own word; not
+  /// the same as `coherent`, which is what it has said last.
+  bool Coherent(TimePoint now) const noexcept;
+  /// They are told, but come late at this moment: nothing that memory holds may be believed.
+  bool Late(TimePoint now) const noexcept {
+    return coherent.load(std::memory_order_acquire) && !InTime(now);
+  }
   /// How old a generation may be.
   Duration TagAge() const noexcept;
   bool TierUp() const noexcept { return tier && tier->Reachable(); }
@@ -62,6 +69,9 @@ struct Parts {
   mutable std::mutex prefix_mutex;
   std::multiset<std::string> prefixes;
   std::atomic<std::size_t> prefix_count{0};
+
+ private:
+  bool InTime(TimePoint now) const noexcept;
 };
 
 /// Throws: ConfigError for more than 64 tags.

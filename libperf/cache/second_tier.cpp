@@ -5,6 +5,10 @@ namespace perf::cache {
 
 TierListener::~TierListener() = default;
 SecondTier::~SecondTier() = default;
+
+TimePoint SecondTier::CoherentUntil() const noexcept {
+  return Coherent() ? TimePoint::max() : TimePoint::min();
+}
 void SecondTier::AddMetrics(const std::string&, metrics::Collection&) const {}
 
 std::string_view Name(TierStatus status) noexcept {

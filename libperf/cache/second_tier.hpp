@@ -152,6 +152,9 @@ class PERF_EXPORT SecondTier {
   virtual void AddMetrics(const std::string& cache, metrics::Collection& collection) const;
   /// One at most; nullptr takes it away and waits for a running call to end.
   virtual void SetListener(TierListener* listener) = 0;
+  /// Until when (of perf::Clock) Coherent() holds unless something is said against it: a tier whose
+  /// thread is kept from running cannot say that it is late. As it stands for ever, or never.
+  virtual TimePoint CoherentUntil() const noexcept;
 };
 
 }  // namespace perf::cache

@@ -8,17 +8,20 @@
 #include <algorithm>
 #include <cerrno>
 #include <condition_variable>
+#include <cstddef>
 #include <cstdio>
 #include <cstring>
-#include <fstream>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
 #include "libperf/base/error.hpp"
+#include "libperf/base/file.hpp"
 #include "libperf/cache/bytes.hpp"
 #include "libperf/cache/compression.hpp"
 #include "libperf/cache/snapshot_format.hpp"
@@ -122,11 +125,18 @@ std::optional<SnapshotEntry> EntryOf(const Handle& handle, TimePoint now, const 
 }
 
 std::string ReadWhole(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw IoError(fmt::format("the snapshot '{}' can't be opened", path));
-  std::string bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  if (file.bad()) throw IoError(fmt::format("the snapshot '{}' can't be read", path));
-  return bytes;
+  try {
+    // Neither a directory nor a pipe that nobody writes to.
+    InputFile file(path);
+    std::string bytes;
+    std::vector<std::byte> chunk(kBufferBytes);
+    while (const std::size_t got = file.Read(chunk)) {
+      bytes.append(reinterpret_cast<const char*>(chunk.data()), got);
+    }
+    return bytes;
+  } catch (const ConfigError& error) {
+    throw IoError(fmt::format("the snapshot can't be read: {}", error.what()));
+  }
 }
 
 /// The generations of now, by tag; nothing when the tier does not tell.

@@ -72,6 +72,8 @@ bool TimedTier::Reachable() const noexcept { return tier_->Reachable(); }
 
 bool TimedTier::Coherent() const noexcept { return tier_->Coherent(); }
 
+TimePoint TimedTier::CoherentUntil() const noexcept { return tier_->CoherentUntil(); }
+
 void TimedTier::AddMetrics(const std::string& cache, metrics::Collection& collection) const {
   tier_->AddMetrics(cache, collection);
 }

@@ -53,6 +53,7 @@ class PERF_EXPORT TimedTier final : public SecondTier {
 
   bool Reachable() const noexcept override;
   bool Coherent() const noexcept override;
+  TimePoint CoherentUntil() const noexcept override;
   void AddMetrics(const std::string& cache, metrics::Collection& collection) const override;
   void SetListener(TierListener* listener) override;
 

@@ -71,7 +71,8 @@ Lines Header(const StatusDocument& document, const StatusView& view, const Style
   std::vector<std::string> first{"perfctl " + document.tool_version};
   if (document.agents.empty()) {
     first.emplace_back("no agent is running");
-    first.emplace_back(document.source == "history" ? "from the history file" : "looked itself");
+    if (document.source == "history") first.emplace_back("from the history file");
+    if (document.source == "self") first.emplace_back("looked itself");
     if (document.machine_only) first.emplace_back("machine only");
     return {style.Bold(Joined(first, view.width))};
   }
@@ -196,7 +197,8 @@ Lines Alerts(const StatusDocument& document, const StatusView& view, const Style
 /// What stands where there are no rows.
 std::string Nothing(const StatusDocument& document, const StatusView& view) {
   if (document.rows.empty() && document.agents.empty()) {
-    return "  nothing to show; start an agent by: perfctl serve";
+    return document.notes.empty() ? "  nothing to show; start an agent by: perfctl serve"
+                                  : "  nothing to show";
   }
   const std::string area = view.only.empty() ? "" : " in " + view.only;
   if (document.rows.empty()) return "  nothing is watched yet";

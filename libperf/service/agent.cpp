@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <optional>
@@ -13,9 +14,16 @@
 #include "libperf/backends/pool_manager.hpp"
 #include "libperf/backends/redis_tier_factory.hpp"
 #include "libperf/backends/redis_tier_hub.hpp"
+#include "libperf/backends/tls_files.hpp"
 #include "libperf/base/error.hpp"
+#include "libperf/base/log.hpp"
 #include "libperf/cache/cache_manager.hpp"
+#include "libperf/monitor/alerts/alert_watch.hpp"
+#include "libperf/monitor/history/history.hpp"
+#include "libperf/monitor/history/reader.hpp"
 #include "libperf/monitor/monitor.hpp"
+#include "libperf/service/alert_rows.hpp"
+#include "libperf/service/history_route.hpp"
 #include "libperf/service/system_rows.hpp"
 #include "libperf/service/target_rows.hpp"
 
@@ -23,9 +31,21 @@ namespace perf::service {
 namespace {
 
 using namespace std::chrono_literals;
+constexpr Duration kGatherEvery = 5s;  // for the history, unless its steps are shorter
+constexpr std::string_view kAlertState = "alerts";
 constexpr Duration kReach = 2s;  // for the first look at the targets, which may be down
 
+/// What is found out before anything starts. Throws: ConfigError.
+void CheckFiles(const AgentConfig& config) {
+  if (config.certificate.empty()) return;
+  for (const std::string& fault : {backends::CertificateFault(config.certificate),
+                                   backends::KeyFault(config.key, config.certificate)}) {
+    if (!fault.empty()) throw ConfigError(fault);
+  }
+}
+
 RuntimeOptions OptionsOf(const AgentConfig& config, std::string name, metrics::Registry& registry) {
+  CheckFiles(config);
   RuntimeOptions options;
   options.name = std::move(name);
   options.kind = "agent";
@@ -41,6 +61,32 @@ RuntimeOptions OptionsOf(const AgentConfig& config, std::string name, metrics::R
   }
   options.audit_max_bytes = config.audit_max_bytes;
   return options;
+}
+
+monitor::HistoryOptions HistoryOptionsOf(const AgentConfig& config) {
+  const auto seconds = [](Duration length) {
+    return std::chrono::ceil<std::chrono::seconds>(length);
+  };
+  monitor::HistoryOptions options;
+  options.path = config.state_directory.empty() ? monitor::DefaultHistoryPath()
+                                                : config.state_directory + "/history.db";
+  options.system_step = seconds(config.performance.system_interval);
+  options.app_step = seconds(config.performance.app_interval);
+  return options;
+}
+
+/// Throws: ConfigError with every error of the files.
+monitor::alerts::RuleSet RulesOf(const AgentConfig& config) {
+  if (!config.performance.alerting_enabled) return {};
+  if (!config.rules.empty()) return monitor::alerts::LoadRules(config.rules);
+  monitor::alerts::DefaultLimits limits;
+  limits.memory_bytes = static_cast<double>(config.performance.memory_threshold_mb << 20);
+  limits.cpu_ratio = config.performance.cpu_threshold_percent / 100;
+  return monitor::alerts::DefaultRules(limits);
+}
+
+monitor::alerts::WallTime ToMillis(WallTime wall) {
+  return std::chrono::floor<monitor::alerts::Millis>(wall);
 }
 
 monitor::MonitorOptions MonitorOptionsOf(const AgentConfig& config) {
@@ -61,11 +107,18 @@ cache::CacheManager::TierFactory TierOf(const AgentConfig& config) {
 struct Agent::Parts {
   Parts(AgentConfig the_config, std::string name)
       : config(std::move(the_config)),
+        alerts(RulesOf(config)),
         watching(MonitorOptionsOf(config)),
         runtime(OptionsOf(config, std::move(name), watching.Metrics())) {}
   void Show();
+  void ShowHistory();
+  void ShowAlerts();
   AgentConfig config;
+  monitor::alerts::AlertWatch alerts;  // outlives the monitor, whose source it is
   monitor::Monitor watching;
+  metrics::Registry::Registration alert_metrics;
+  std::optional<monitor::History> history;
+  std::optional<monitor::HistoryReader> reader;
   std::optional<backends::PoolManager> pools;
   std::optional<cache::CacheManager> caches;
   std::optional<audio::AudioMemoryOptimizer> streams;
@@ -83,6 +136,9 @@ void Agent::Parts::Show() {
   runtime.OnRows([this, thresholds] {
     auto rows = SystemRows(watching.System().Latest(), thresholds);
     for (auto& row : TargetRows(watching.Targets().Status())) rows.push_back(std::move(row));
+    if (const auto figures = history->Figures(); figures.failing) {
+      rows.push_back(FailingRow("history", figures.last_error));
+    }
     return rows;
   });
   for (const monitor::WatchStatus& target : watching.Targets().Status()) {
@@ -91,6 +147,46 @@ void Agent::Parts::Show() {
                            return TargetHealth(watching.Targets().Status(), name);
                          });
   }
+}
+
+void Agent::Parts::ShowHistory() {
+  const Duration every =
+      std::min({kGatherEvery, config.performance.system_interval, config.performance.app_interval});
+  runtime.OnSample([this, every, next = TimePoint{}](WallTime wall, TimePoint now) mutable {
+    if (now < next) return;
+    next = now + every;
+    const metrics::MetricsSnapshot snapshot = watching.CurrentMetrics();
+    history->Record(snapshot, wall);
+    // Saved with each change, so that a restart goes on from it.
+    if (!alerts.Sample(snapshot, ToMillis(wall)).empty()) {
+      history->PutState(kAlertState, alerts.Save(ToMillis(wall)).Dump());
+    }
+  });
+  runtime.OnHistory([this](const Request& request) {
+    return AnswerHistory(request, *reader, std::chrono::system_clock::now());
+  });
+  // A disk that is full is told, but what we have to say else is as good as before.
+  runtime.Health().Add("history", {}, [this](TimePoint) {
+    const monitor::HistoryFigures figures = history->Figures();
+    if (!figures.failing) return ComponentHealth{};
+    return ComponentHealth{HealthStatus::kDown, figures.last_error};
+  });
+}
+
+void Agent::Parts::ShowAlerts() {
+  if (const auto saved = reader->State(kAlertState)) {
+    try {
+      alerts.Restore(Json::Parse(*saved), ToMillis(std::chrono::system_clock::now()));
+    } catch (const ConfigError& error) {
+      Log(LogLevel::kWarn, "alerts begin anew: {}", error.what());
+    }
+  }
+  watching.SetAlertSource(&alerts);
+  alert_metrics = watching.Metrics().Collect(
+      "alerts", [this](metrics::Collection& collection) { alerts.AddMetrics(collection); });
+  runtime.OnAlerts(
+      [this] { return alerts.Document(); },
+      [this] { return AlertRows(alerts.Alerts(), ToMillis(std::chrono::system_clock::now())); });
 }
 
 Agent::Agent(AgentConfig config, std::string name)
@@ -129,15 +225,26 @@ Agent::Agent(AgentConfig config, std::string name)
     parts.watching.Start();
   };
   watch.stop = [&parts](Deadline deadline) { parts.watching.Stop(deadline); };
+  Component history;
+  history.name = "history";
+  history.start = [&parts](Deadline) {
+    parts.history.emplace(HistoryOptionsOf(parts.config), &parts.watching.Metrics());
+    parts.reader.emplace(parts.history->Path());
+  };
+  history.stop = [&parts](Deadline deadline) {
+    if (parts.history) parts.history->Flush(deadline);
+  };
   Component requests;
   requests.name = "requests";
-  requests.needs = {"pools", "caches", "audio", "monitor"};
+  requests.needs = {"pools", "caches", "audio", "monitor", "history"};
   requests.start = [&parts](Deadline) {
     parts.Show();
+    parts.ShowHistory();
+    parts.ShowAlerts();
     parts.runtime.Start();
   };
   requests.stop = [&parts](Deadline deadline) { parts.runtime.Stop(deadline); };
-  for (Component* component : {&pools, &caches, &streams, &watch, &requests}) {
+  for (Component* component : {&pools, &caches, &streams, &watch, &history, &requests}) {
     parts.life.Add(std::move(*component));
   }
 }
@@ -164,11 +271,14 @@ StopReport Agent::Stop(Deadline deadline) {
 
 std::vector<std::string> Agent::Reload(AgentConfig config, const std::string& who) {
   Parts& parts = *parts_;
+  CheckFiles(config);
+  monitor::alerts::RuleSet rules = RulesOf(config);
   std::map<std::string, std::string> before;
   for (const EffectiveSetting& one : parts.config.effective) before[one.key] = one.value;
   std::vector<std::string> waiting;
   for (const EffectiveSetting& one : config.effective) {
-    if (before[one.key] != one.value) waiting.push_back(one.key);
+    const bool at_once = one.key == "monitor.rules";
+    if (before[one.key] != one.value && !at_once) waiting.push_back(one.key);
   }
   const auto note = [&](std::string result) {
     parts.runtime.Audit().Write({"config", who, "reload", std::move(result)},
@@ -181,6 +291,7 @@ std::vector<std::string> Agent::Reload(AgentConfig config, const std::string& wh
     note(fmt::format("failed: {}", error.what()));
     throw;
   }
+  parts.alerts.Reload(std::move(rules));
   note(waiting.empty() ? "done"
                        : fmt::format("done; after a restart: {}", fmt::join(waiting, ", ")));
   return waiting;

@@ -15,6 +15,7 @@
 #include "libperf/load/result.hpp"
 #include "libperf/service/optimize.hpp"
 #include "libperf/service/runtime_parts.hpp"
+#include "libperf/service/system_rows.hpp"
 
 namespace perf::service {
 namespace {
@@ -239,11 +240,7 @@ report::StatusDocument Runtime::Parts::Document(TimePoint now) {
   if (alert_rows) document.alerts = alert_rows();
   for (report::StatusAlert& alert : document.alerts) alert.agent = options.name;
   if (const std::string why = audit.Trouble(); !why.empty()) {
-    report::StatusReading reading;
-    reading.name = "audit log";
-    reading.text = why;
-    document.rows.push_back(
-        {"system", options.name, report::StatusState::kCritical, "audit", {reading}, "", {}});
+    document.rows.push_back(FailingRow("audit", why));
   }
   return document;
 }

@@ -87,4 +87,14 @@ std::vector<StatusRow> SystemRows(const monitor::SystemSnapshot& snapshot,
   return rows;
 }
 
+StatusRow FailingRow(const std::string& name, const std::string& why) {
+  StatusRow row = Row(name);
+  row.state = StatusState::kCritical;
+  StatusReading reading;
+  reading.name = "failing";
+  reading.text = why;
+  row.readings.push_back(std::move(reading));
+  return row;
+}
+
 }  // namespace perf::service

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "libperf/base/export.hpp"
@@ -20,5 +21,8 @@ struct SystemThresholds {
 /// Thread safety: a pure function.
 PERF_EXPORT std::vector<report::StatusRow> SystemRows(const monitor::SystemSnapshot& snapshot,
                                                       const SystemThresholds& thresholds);
+
+/// A row that says what of the service itself fails, and why.
+PERF_EXPORT report::StatusRow FailingRow(const std::string& name, const std::string& why);
 
 }  // namespace perf::service

@@ -94,6 +94,9 @@ class FakeTier final : public SecondTier {
   /// Answers kDown; told to the listener.
   void SetDown(bool down);
   void SetCoherent(bool coherent);
+  /// No longer coherent, and the listener is not told: whoever should tell him is kept from
+  /// running.
+  void FallBehind() { coherent_ = false; }
   /// Also of our own writes, as some tiers do.
   void TellOwnWrites(bool tell) { tell_own_ = tell; }
   /// Reports of keys wait; then those whose last write was ours are not told: as Redis, which
@@ -103,6 +106,10 @@ class FakeTier final : public SecondTier {
   void HoldGets(bool hold);
   /// The next Set takes place when ReleaseSets is called, whoever has given it up before.
   void HoldNextSet() { hold_set_ = true; }
+  bool HoldsSet() {
+    const std::lock_guard lock(mutex_);
+    return !held_sets_.empty();
+  }
   void ReleaseSets();
   /// How often a lock was renewed, and how often that was refused.
   int Renewed() const { return renewed_; }

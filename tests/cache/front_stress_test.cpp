@@ -203,7 +203,13 @@ void AnyOperation(Cache& cache, Random& random, const std::string& file) {
     case 14:
       if (random.Int(0, 20) == 0 && std::filesystem::exists(file)) cache.LoadSnapshot(file);
       break;
-    case 15: cache.Warm(keys, {}); break;
+    case 15:
+      if (random.Int(0, 20) == 0) {
+        cache.RegisterWarmFunction(
+            key, [](std::string_view name) { return Loaded{std::string(name), {}}; });
+      }
+      cache.Warm(keys, {});
+      break;
     default: cache.GetOrSet(key, loader, In(2ms), &options); break;
   }
 }
@@ -222,11 +228,16 @@ void Everything(Cache& cache, int rounds, const std::string& name) {
 }
 
 TEST_CASE("16 threads over every public operation, memory alone") {
-  FakeTime time;
-  CacheOptions options = Plain(time);
-  options.max_entries = 10;
-  Cache cache(options);
-  Everything(cache, 300, "perfkit-front-a");
+  for (const char* policy : {"lru", "adaptive"}) {
+    CAPTURE(policy);
+    FakeTime time;
+    CacheOptions options = Plain(time);
+    options.policy = policy;
+    options.max_entries = 10;
+    Cache cache(options);
+    Everything(cache, 300, "perfkit-front-a");
+    CHECK(cache.Stats().entries <= 10);
+  }
 }
 
 TEST_CASE("16 threads over every public operation, two caches and troubles") {
@@ -235,6 +246,7 @@ TEST_CASE("16 threads over every public operation, two caches and troubles") {
   options.tier.soft_timeout = 1ms;
   options.tier.hard_timeout = 3ms;
   options.tier.repair_entries = 5;
+  options.policy = "adaptive";
   Pair pair(options);
   pair.tier_a->SetTroubles({0.05, 0.05, 0.05, 300us});
   pair.tier_b->TellOwnWrites(true);

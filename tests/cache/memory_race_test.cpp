@@ -157,6 +157,9 @@ class Crowd {
 TEST_CASE("memory: sixteen threads over every operation see only what was written") {
   Crowd("lru", {120, 0}).Run();
   Crowd("s3fifo", {0, 64 << 10}).Run();
+  Crowd("sieve", {120, 64 << 10}).Run();
+  Crowd("adaptive", {120, 0}).Run();
+  Crowd("adaptive", {0, 64 << 10}).Run();
   Crowd("wtinylfu", {5000, 8 << 20}).Run();  // grows and never evicts
 }
 

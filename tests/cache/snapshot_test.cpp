@@ -2,10 +2,12 @@
 // Snapshots, and warming.
 #include <doctest/doctest.h>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -90,6 +92,11 @@ TEST_CASE("a damaged snapshot is refused, and nothing of it is put in") {
   CHECK_THROWS_AS(other.LoadSnapshot(file.path), ConfigError);
   CHECK(other.Stats().entries == 0);
   CHECK_THROWS_AS(other.LoadSnapshot(file.path + ".not-there"), IoError);
+  CHECK_THROWS_AS(other.LoadSnapshot("/proc/self"), IoError);
+  const std::string pipe = file.path + ".pipe";  // that nobody writes to
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  CHECK_THROWS_AS(other.LoadSnapshot(pipe), IoError);
+  std::remove(pipe.c_str());
   CHECK_THROWS_AS(cache.SaveSnapshot("/not/a/directory/s.bin"), OutputError);
   file.Write(good);
   CHECK(other.LoadSnapshot(file.path) == 20);

@@ -240,6 +240,20 @@ TEST_CASE("status view: without an agent, and without anything") {
 
   nothing to show; start an agent by: perfctl serve
 )");
+  // A note says more than the sentence would, and who was not looked at is not told of.
+  document.source = "agents";
+  document.notes = {"no agent was found"};
+  CheckScreen(StatusScreen(document, Wide(80), kPlain),
+              R"(perfctl 0.4.0 · no agent is running
+
+  UNKNOWN
+
+  nothing to show
+
+  no agent was found
+)");
+  document.notes.clear();
+  document.source = "self";
   document.machine_only = true;
   document.rows = {{"system",
                     "",

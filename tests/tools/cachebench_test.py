@@ -147,6 +147,7 @@ class Cachebench(unittest.TestCase):
         done = self.run_it("snapshot", "load", file, *args)
         self.assert_code(done, 65)
         self.assert_code(self.run_it("snapshot", "load", self.dir + "/none", *args), 65)
+        self.assert_code(self.run_it("snapshot", "load", self.dir, *args), 65)
         self.assert_code(self.run_it("snapshot", "save", "/proc/nowhere/s", *args), 73)
 
     @unittest.skipUnless(REDIS, "no Redis")
@@ -198,8 +199,8 @@ class Cachebench(unittest.TestCase):
                      [*sim, "--policy", "lru", "--require", "arc>=1%"], ["mrc", "--method", "magic"],
                      ["advise", "--hit-ratio", "2"], ["advise", "--policy", "opt"], ["run", "--mix", "50/40/20"],
                      ["run", "--policy", "opt"], ["run", "--value", "big"], ["snapshot", "keep", "x"], ["snapshot", "save"],
-                     ["stampede", "--lock", "none"], ["chaos", "--case", "boredom"], ["fuzz-l2", "--cases", "0"],
-                     ["tiers", "--tiers", "three"], ["tiers", "--zipf", "-1"], [*sim, "--seed", "-1"]):
+                     ["stampede", "--lock", "none"], ["chaos", "--case", "boredom"], ["chaos", "--way", "boredom"],
+                     ["fuzz-l2", "--cases", "0"], ["tiers", "--tiers", "three"], ["tiers", "--zipf", "-1"], [*sim, "--seed", "-1"]):
             with self.subTest(args=args):
                 done = self.run_it(*args)
                 self.assert_code(done, 64)

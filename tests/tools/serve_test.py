@@ -340,7 +340,58 @@ class ServeTest(PerfctlCase):
                            self.tokens, "--tls-key", self.dir + "/key.pem")
         self.assertIn(self.tokens, bad.err)
         self.assertNotIn(TOKEN, bad.err)
-        self.assertNotEqual(bad.code, 0)
+        self.assert_code(bad, 65)
+
+    def test_history_is_kept_and_asked_for(self):
+        self.env.update(PERF_SYSTEM_INTERVAL="1", PERF_APP_INTERVAL="1")
+        process = self.serve()
+        path = "/performance/metrics/history?metric=perfkit_http_requests_total&agg=rate&labels=route%3D/metrics&from=5m"
+
+        def points():
+            self.tcp("GET", "/metrics")
+            reply = self.unix("GET", path)
+            self.assertEqual(reply.status, 200, reply.body)
+            self.described.check(self, "GET", path, reply)
+            return sum(len(line["points"]) for line in reply.json["series"])
+
+        self.until(lambda: points() > 0, "a point", 60 * harness.SLOW)
+        for wrong in ("metric=", "metric=x&from=soon", "metric=x&agg=median"):
+            reply = self.unix("GET", "/performance/metrics/history?" + wrong)
+            self.assertEqual(reply.status, 422)
+            self.described.check(self, "GET", path, reply)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(30), 0)
+        self.assertTrue(os.path.exists(self.env["XDG_STATE_HOME"] + "/perfkit/history.db"))
+
+    def test_an_alert_fires_and_outlives_a_restart(self):
+        rules = self.file("rules.yaml", "rules:\n  - name: PerfkitTestDown\n    expr: perfkit_target_up\n"
+                                        "    critical: \"< 1\"\n    annotations: {summary: it is down}\n")
+        config = self.file("perfkit.yaml", f"monitor: {{rules: [{rules}]}}\n")
+        self.env["DATABASE_URL"] = "postgres://u:geheim@127.0.0.1:1/none"
+        process = self.serve("--config", config)
+
+        def firing():
+            reply = self.unix("GET", "/performance/alerts")
+            self.described.check(self, "GET", "/performance/alerts", reply)
+            return [one for one in reply.json["alerts"] if one["state"] == "firing"]
+
+        self.until(lambda: firing(), "the alert", 40 * harness.SLOW)
+        first = firing()[0]
+        self.assertEqual(first["name"], "PerfkitTestDown")
+        shown = self.perfctl("status", "--json").json["alerts"]
+        self.assertEqual([(one["name"], one["subject"], one["level"]) for one in shown],
+                         [("PerfkitTestDown", "database", "CRITICAL")])
+        self.assertIn(b'perfkit_alerts{alertname="PerfkitTestDown"', self.unix("GET", "/metrics").body)
+        self.file("rules.yaml", "rules: [{name: PerfkitTestDown, expr: ')('}]\n")
+        process.send_signal(signal.SIGHUP)
+        self.await_line(process.stderr, "the configuration stays as it was")
+        self.assertTrue(firing())
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(30), 0)
+        self.assert_code(self.perfctl("serve", "--config", config), 65)
+        self.file("rules.yaml", "rules:\n  - name: PerfkitTestDown\n    expr: perfkit_target_up\n    critical: \"< 1\"\n")
+        self.serve("--config", config)
+        self.assertEqual(firing()[0]["fired_at"], first["fired_at"])
 
     def test_clients_that_are_slow_or_wrong_keep_nobody_else_waiting(self):
         process = self.serve()

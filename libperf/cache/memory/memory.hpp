@@ -26,7 +26,7 @@ PERF_EXPORT std::uint64_t HashKey(std::string_view key) noexcept;
 
 struct MemoryOptions {
   /// A name of PolicyKinds().
-  std::string policy = "s3fifo";
+  std::string policy = "adaptive";
   /// Entries and weight (bytes) of the whole cache; 0 is unbounded, at least one is set. They are
   /// divided among the shards.
   Limits limits{1000, 50ULL << 20};

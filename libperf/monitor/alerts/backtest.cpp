@@ -1,9 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "libperf/monitor/alerts/backtest.hpp"
 
+#include <cstdint>
 #include <utility>
 
 namespace perf::monitor::alerts {
+namespace {
+
+void AddNames(const Expression& expression, std::set<std::string>& names) {
+  if (!expression.selector.metric.empty()) names.insert(expression.selector.metric);
+  if (expression.left) AddNames(*expression.left, names);
+  if (expression.right) AddNames(*expression.right, names);
+}
+
+}  // namespace
 
 SampleSource::~SampleSource() = default;
 
@@ -37,6 +47,34 @@ BacktestResult Backtest(RuleSet rules, SampleSource& samples, const BacktestOpti
     if (alert.state != AlertState::kResolved) result.at_end.push_back(std::move(alert));
   }
   return result;
+}
+
+Json ToJson(const BacktestResult& result) {
+  Json json = Json::MakeObject();
+  json["schema"] = "perfkit.backtest/1";
+  json["from"] = result.moments > 0 ? Json(ToRfc3339(result.from)) : Json();
+  json["until"] = result.moments > 0 ? Json(ToRfc3339(result.until)) : Json();
+  json["moments"] = std::uint64_t{result.moments};
+  json["cut"] = result.cut;
+  Json transitions = Json::MakeArray();
+  for (const Transition& transition : result.transitions) transitions.Append(ToJson(transition));
+  json["transitions"] = std::move(transitions);
+  Json at_end = Json::MakeArray();
+  for (const Alert& alert : result.at_end) at_end.Append(ToJson(alert));
+  json["at_end"] = std::move(at_end);
+  return json;
+}
+
+std::set<std::string> MetricNames(const RuleSet& rules) {
+  std::set<std::string> names;
+  for (const Rule& rule : rules.rules) {
+    AddNames(*rule.expression, names);
+    if (rule.where) AddNames(*rule.where->expression, names);
+    for (const auto& level : rule.levels) {
+      if (level && level->where) AddNames(*level->where->expression, names);
+    }
+  }
+  return names;
 }
 
 }  // namespace perf::monitor::alerts

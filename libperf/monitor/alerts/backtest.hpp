@@ -3,9 +3,12 @@
 
 #include <cstddef>
 #include <optional>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "libperf/base/export.hpp"
+#include "libperf/base/json.hpp"
 #include "libperf/metrics/registry.hpp"
 #include "libperf/monitor/alerts/alert.hpp"
 #include "libperf/monitor/alerts/engine.hpp"
@@ -45,5 +48,12 @@ struct BacktestResult {
 /// from the first one on. Throws: what the source throws.
 PERF_EXPORT BacktestResult Backtest(RuleSet rules, SampleSource& samples,
                                     const BacktestOptions& options = {});
+
+/// {schema: perfkit.backtest/1, from, until, moments, cut, transitions: […], at_end: […]}.
+PERF_EXPORT Json ToJson(const BacktestResult& result);
+
+/// The metrics that the rules look at, as written there: what history has to be asked for. Of a
+/// histogram h a rule may name h, h_count or h_sum.
+PERF_EXPORT std::set<std::string> MetricNames(const RuleSet& rules);
 
 }  // namespace perf::monitor::alerts

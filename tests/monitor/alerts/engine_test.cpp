@@ -6,6 +6,7 @@
 
 #include <limits>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -442,6 +443,15 @@ TEST_CASE("alerts: a back-test tells what the rules would have said") {
   CHECK(result.from == At(0));
   CHECK(result.until == At(400));
   CHECK(result.at_end.empty());
+  CHECK(*ToJson(result).AtPointer("/transitions/1/to") == Json("firing"));
+}
+
+TEST_CASE("alerts: the metrics that rules look at are named, those of conditions too") {
+  const RuleSet rules = Rules(
+      "  - {name: PerfkitA, expr: \"sum (rate(a[1m])) / b\", where: c > 1, warning: {enter: \"> "
+      "1\", "
+      "where: d < 2}}\n");
+  CHECK(MetricNames(rules) == std::set<std::string>{"a", "b", "c", "d"});
 }
 
 TEST_CASE("alerts: times are written and read as RFC 3339") {

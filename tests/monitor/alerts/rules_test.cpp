@@ -3,8 +3,12 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdint>
 #include <string>
+#include <string_view>
+#include <vector>
 
+#include "libperf/base/random.hpp"
 #include "libperf/config/diagnostics.hpp"
 #include "libperf/monitor/alerts/expression.hpp"
 #include "libperf/monitor/alerts/prometheus_rules.hpp"
@@ -102,6 +106,40 @@ TEST_CASE("alerts: what is no expression is refused at its place") {
   std::string chain = "a";
   for (int i = 0; i < 200; ++i) chain += "+a";
   CHECK(Refused(chain).message.find("64 operators") != std::string::npos);
+}
+
+TEST_CASE("alerts: mutated expressions are refused, or print as what they parse from") {
+  const std::vector<std::string> seeds{
+      "sum by (a) (rate(m{x=\"1\"}[5m])) / 2 + max without (b) (k)", "a - b * -1e3 / (c + 4)",
+      "avg_over_time(q{x!=\"\\\\\\\"\\n\"}[1h30m])"};
+  const std::string_view alphabet = "abm_0159.e+-*/(){}[]\"\\,=! \n";
+  Random random(11);
+  int parsed = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    std::string text = seeds[static_cast<std::size_t>(random.Int(0, 2))];
+    for (std::int64_t change = random.Int(1, 3); change > 0; --change) {
+      const auto at =
+          static_cast<std::size_t>(random.Int(0, static_cast<std::int64_t>(text.size()) - 1));
+      const char letter = alphabet[static_cast<std::size_t>(
+          random.Int(0, static_cast<std::int64_t>(alphabet.size()) - 1))];
+      if (random.Unit() < 0.5) {
+        text[at] = letter;
+      } else {
+        text.insert(at, 1, letter);
+      }
+    }
+    std::string once;
+    try {
+      once = PromQl(text);
+    } catch (const ExpressionError& error) {
+      REQUIRE(error.Offset() <= text.size());
+      continue;
+    }
+    ++parsed;
+    CAPTURE(text);
+    REQUIRE(PromQl(once) == once);
+  }
+  CHECK(parsed > 1000);
 }
 
 TEST_CASE("alerts: thresholds take the units of their rule, and clear a tenth below") {

@@ -317,7 +317,7 @@ TEST_CASE("history: the limit of bytes drops the oldest, whatever its tier, and 
   History history(options);
   Random random(3);
   auto gauge = test::Family("perfkit_level", metrics::Type::kGauge);
-  for (std::int64_t at = kStart; at < kStart + 12 * 3600; at += 60) {
+  for (std::int64_t at = kStart; at < kStart + 8 * 3600; at += 60) {
     gauge.samples.clear();
     for (int i = 0; i < 200; ++i) {
       gauge.samples.push_back(test::Sample({{"n", std::to_string(i)}}, random.Normal()));
@@ -335,7 +335,7 @@ TEST_CASE("history: the limit of bytes drops the oldest, whatever its tier, and 
   query.metric = "perfkit_level";
   query.labels = {{"n", "7"}};
   query.from = FromSeconds(kStart);
-  query.to = query.from + hours(12);
+  query.to = query.from + hours(8);
   query.step = seconds(60);
   const auto all = reader.Query(query);  // of what is left of any tier
   REQUIRE_FALSE(all.lines[0].points.empty());

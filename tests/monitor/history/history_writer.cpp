@@ -123,6 +123,7 @@ int Fill(const HistoryOptions& options, int series, std::int64_t days) {
   std::int64_t last = test::kStart;
   {
     History history(options);
+    if (const auto newest = HistoryReader(options.path).Newest()) last = ToSeconds(*newest) + 30;
     for (; last < test::kStart + days * 86400; last += 30) {
       history.Record(world.At(last), FromSeconds(last));
       if (last % 600 == 0 && !history.Flush(Soon())) return 1;

@@ -146,7 +146,9 @@ TEST_CASE("real servers: down with a reason, up when they start, down when they 
   for (const char* name : {"db", "kv"}) {
     servers->Act(name, backends::ServerAction::kKill, {}, Soon());
   }
-  Watcher watcher;
+  WatchOptions options;
+  options.timeout = 30s;  // on a machine that stands still a probe may well take its usual time
+  Watcher watcher(options);
   Changes changes(watcher);
   watcher.Add(Target("db", WatchKind::kPostgres, servers->Url("db")));
   watcher.Add(Target("kv", WatchKind::kRedis, servers->Url("kv")));
