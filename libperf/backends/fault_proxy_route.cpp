@@ -41,7 +41,8 @@ StreamAddress PostgresUpstream(const std::string& conninfo) {
     if (key == "hostaddr") address = option->val;
     if (key == "port") port = option->val;
   }
-  if ((host + address + port).find(',') != std::string::npos) {
+  const auto several = [](const std::string& list) { return list.find(',') != std::string::npos; };
+  if (several(host) || several(address) || several(port)) {
     throw ConfigError("faults of the network need a target of one host; this one has several");
   }
   StreamAddress upstream;
