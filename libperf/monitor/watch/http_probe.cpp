@@ -24,8 +24,9 @@ class HttpProbe final : public Probe {
             std::string path, const ExpositionLimits& limits)
       : scrape_(target.kind == WatchKind::kScrape),
         limits_(limits),
-        shown_(path.substr(0, path.find('?'))),  // a query may hold a secret
         connection_(std::move(connector)) {
+    const std::string_view whole = path;
+    shown_ = whole.substr(0, whole.find('?'));  // a query may hold a secret
     request_.target = std::move(path);
     if (!target.token.empty()) {
       request_.headers.emplace_back("Authorization", "Bearer " + target.token);
