@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "libperf/backends/http.hpp"
@@ -18,15 +19,19 @@ namespace {
 using backends::HttpConnection;
 using backends::HttpReply;
 
+// A query may hold a secret.
+std::string WithoutQuery(std::string_view path) {
+  return std::string(path.substr(0, path.find('?')));
+}
+
 class HttpProbe final : public Probe {
  public:
   HttpProbe(std::unique_ptr<backends::HttpConnector> connector, const WatchTarget& target,
             std::string path, const ExpositionLimits& limits)
       : scrape_(target.kind == WatchKind::kScrape),
         limits_(limits),
+        shown_(WithoutQuery(path)),
         connection_(std::move(connector)) {
-    const std::string_view whole = path;
-    shown_ = whole.substr(0, whole.find('?'));  // a query may hold a secret
     request_.target = std::move(path);
     if (!target.token.empty()) {
       request_.headers.emplace_back("Authorization", "Bearer " + target.token);
