@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "libperf/backends/http.hpp"
@@ -18,13 +19,18 @@ namespace {
 using backends::HttpConnection;
 using backends::HttpReply;
 
+// A query may hold a secret.
+std::string WithoutQuery(std::string_view path) {
+  return std::string(path.substr(0, path.find('?')));
+}
+
 class HttpProbe final : public Probe {
  public:
   HttpProbe(std::unique_ptr<backends::HttpConnector> connector, const WatchTarget& target,
             std::string path, const ExpositionLimits& limits)
       : scrape_(target.kind == WatchKind::kScrape),
         limits_(limits),
-        shown_(path.substr(0, path.find('?'))),  // a query may hold a secret
+        shown_(WithoutQuery(path)),
         connection_(std::move(connector)) {
     request_.target = std::move(path);
     if (!target.token.empty()) {
