@@ -94,7 +94,13 @@ EffectiveSetting Take(const Setting& setting, const config::Environment& environ
     effective.value = node->Text();
     effective.origin = node->At().Describe();
     if (!effective.value.empty() && !ReadSetting(setting, effective.value)) {
-      file.Error(*node, fmt::format("{}: {}", setting.key, RuleOf(setting)));
+      std::string message = fmt::format("{}: {}", setting.key, RuleOf(setting));
+      if (setting.kind == SettingKind::kUrl) {
+        // Its line is not shown: what is no URL may hold a password where no mask looks for it.
+        complaints.push_back(fmt::format("{}: error: {}", effective.origin, message));
+      } else {
+        file.Error(*node, std::move(message));
+      }
     }
   }
   if (!setting.variable.empty()) {
