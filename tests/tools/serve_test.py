@@ -288,6 +288,8 @@ class ServeTest(PerfctlCase):
         self.assertEqual(process.wait(30), 0)
         self.assertFalse(os.path.exists(self.socket))
         self.assert_code(self.perfctl("status", "--url", f"http://127.0.0.1:{self.port}"), 3)
+        for url in ("nonsense", "ftp://host", "redis://127.0.0.1"):
+            self.assert_code(self.perfctl("status", "--url", url), 64)
 
     def status(self):
         done = self.perfctl("status", "--json")

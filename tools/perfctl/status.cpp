@@ -30,8 +30,15 @@ using namespace std::chrono_literals;
 constexpr Duration kWithin = 2s;
 constexpr const char* kTarget = "/performance/overview";
 
-service::Question Of(const std::string& url) {
-  const Url parts = Url::Parse(url);
+Url Parsed(const std::string& url) {
+  try {
+    return Url::Parse(url);
+  } catch (const ConfigError& error) {
+    throw UsageError(fmt::format("--url: {}", error.what()));
+  }
+}
+
+service::Question Of(const Url& parts) {
   service::Question question;
   question.target = kTarget;
   if (parts.scheme == "unix") {
@@ -52,7 +59,8 @@ std::vector<service::Found> AskFor(const StatusCommand& command) {
   if (command.url.empty()) {
     return service::AskAll(service::RunDirectory::Places(config::Environment()), kTarget, deadline);
   }
-  return {{Url::Parse(command.url).Masked(), service::Ask(Of(command.url), deadline)}};
+  const Url url = Parsed(command.url);
+  return {{url.Masked(), service::Ask(Of(url), deadline)}};
 }
 
 /// What one of them said, or a line that says why it said nothing.
