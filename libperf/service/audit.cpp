@@ -104,9 +104,15 @@ void AuditLog::Flush() {
 
 void AuditLog::Append(const std::string& line) {
   try {
-    struct stat info{};
-    // Somebody else's rotation took the file away.
-    if (fd_ < 0 || ::fstat(fd_, &info) != 0 || info.st_nlink == 0) Open();
+    struct stat info{}, named{};
+    // Agents and runs of one user share the file: another one's rotation took ours away, or what
+    // another one wrote belongs to its size.
+    if (fd_ < 0 || ::fstat(fd_, &info) != 0 || ::lstat(path_.c_str(), &named) != 0 ||
+        info.st_ino != named.st_ino || info.st_dev != named.st_dev) {
+      Open();
+    } else {
+      size_ = static_cast<std::uint64_t>(info.st_size);
+    }
     if (size_ > 0 && size_ + line.size() + 1 > max_bytes_) Rotate();
     const std::string text = line + "\n";
     const ssize_t wrote = ::write(fd_, text.data(), text.size());
@@ -145,7 +151,8 @@ void AuditLog::Rotate() {
   for (int i = kKept - 1; i >= 1; --i) {
     ::rename(fmt::format("{}.{}", path_, i).c_str(), fmt::format("{}.{}", path_, i + 1).c_str());
   }
-  if (::rename(path_.c_str(), (path_ + ".1").c_str()) != 0) {
+  // Without a file at the path another process has rotated it just now.
+  if (::rename(path_.c_str(), (path_ + ".1").c_str()) != 0 && errno != ENOENT) {
     throw OutputError(fmt::format("audit log {}: cannot rotate: {}", path_, std::strerror(errno)));
   }
   Open();

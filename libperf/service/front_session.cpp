@@ -41,6 +41,7 @@ using Parser = http::request_parser<http::string_body>;
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 constexpr Duration kLinger = std::chrono::seconds(1);
 constexpr std::size_t kMostLinger = 256 << 10;  // bytes read on after a refusal
+constexpr std::size_t kReadAhead = 64 << 10;    // bytes kept of what is not parsed yet
 
 std::string_view View(boost::beast::string_view text) noexcept {
   return {text.data(), text.size()};
@@ -49,6 +50,8 @@ std::string_view View(boost::beast::string_view text) noexcept {
 /// Of what the parser did not like; 0: the peer went away.
 int StatusOf(const error_code& error) {
   if (error == http::error::header_limit) return 431;
+  // A chunk's extension or a trailer: the parser's own limits leave them out.
+  if (error == http::error::buffer_overflow) return 431;
   if (error == http::error::body_limit) return 413;
   if (error == http::error::bad_transfer_encoding) return 501;
   if (error.category() == make_error_code(http::error::bad_method).category()) {
@@ -100,7 +103,10 @@ template <typename Stream>
 class Dialogue {
  public:
   Dialogue(FrontShared& shared, std::shared_ptr<Session> session, Stream& stream)
-      : shared_(shared), session_(std::move(session)), stream_(stream) {}
+      : shared_(shared),
+        session_(std::move(session)),
+        stream_(stream),
+        buffer_(shared.limits.header + kReadAhead) {}
 
   asio::awaitable<void> Run() {
     // g++ 12 makes a trap of `while (co_await Next()) {}`.

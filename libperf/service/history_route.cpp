@@ -20,7 +20,7 @@ namespace {
 using monitor::WallTime;
 using namespace std::chrono_literals;
 
-constexpr double kLastSecond = 253'402'300'799;  // of the year 9999
+constexpr double kLastSecond = 9'000'000'000;  // in 2255: nanoseconds end in 2262
 
 WallTime FromSeconds(double seconds) {
   return WallTime(
@@ -37,7 +37,10 @@ WallTime TimeOf(const std::string& text, std::string_view name, WallTime now) {
   std::tm parts{};
   const char* end = ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &parts);
   if (end != nullptr && (std::string_view(end) == "Z" || std::string_view(end) == "+00:00")) {
-    return std::chrono::system_clock::from_time_t(::timegm(&parts));
+    const std::time_t seconds = ::timegm(&parts);
+    if (seconds >= 0 && static_cast<double>(seconds) <= kLastSecond) {
+      return std::chrono::system_clock::from_time_t(seconds);
+    }
   }
   throw ConfigError(fmt::format(
       "{}: expected seconds since 1970, a time such as 2026-11-30T20:45:00Z, or how long ago, such "

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "libperf/service/run_directory.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -9,10 +11,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <optional>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "libperf/base/error.hpp"
@@ -24,7 +28,9 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kSuffix = ".sock";
 constexpr std::string_view kSystem = "/run/perfkit";
-constexpr int kMostOfOne = 64;  // sockets of one kind and process
+constexpr int kMostOfOne = 64;   // sockets of one kind and process
+constexpr int kMostTries = 200;  // to have a directory's turn
+constexpr std::chrono::milliseconds kTryAgain{10};
 
 [[noreturn]] void Fail(const std::string& path, int code) {
   throw IoError(fmt::format("{}: {}", path, std::strerror(code)));
@@ -48,6 +54,47 @@ bool Answers(const std::string& path) noexcept {
       ::connect(fd, reinterpret_cast<const sockaddr*>(&*address), sizeof *address) == 0 ? 0 : errno;
   ::close(fd);
   return code != ECONNREFUSED;
+}
+
+/// The turn to give and take away names in a directory, between threads and processes: without it
+/// two would use one early name, and a sweep could remove a name that was just given again.
+/// Whoever reads the directory could hold it for ever; so after a while it goes without.
+class Turn {
+ public:
+  explicit Turn(const std::string& path) noexcept
+      : fd_(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)) {
+    for (int i = 0; i < kMostTries && fd_ >= 0 && ::flock(fd_, LOCK_EX | LOCK_NB) != 0; ++i) {
+      std::this_thread::sleep_for(kTryAgain);
+    }
+  }
+  ~Turn() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+ private:
+  const int fd_;
+};
+
+/// Removes the names of sockets to which nobody listens.
+std::size_t SweepIn(const std::string& path) noexcept {
+  std::size_t swept = 0;
+  try {
+    for (const std::string& socket : RunDirectory::SocketsIn(path)) {
+      if (!Answers(socket) && ::unlink(socket.c_str()) == 0) ++swept;
+    }
+  } catch (...) {
+    // What is stale then stays for the next one.
+  }
+  return swept;
+}
+
+/// Whether only root can have made it: a service manager does so for the user of a service.
+bool MadeByRoot(const std::string& path) {
+  struct stat above{};
+  return ::stat(fs::path(path).parent_path().c_str(), &above) == 0 && above.st_uid == 0 &&
+         (above.st_mode & 0022) == 0;
 }
 
 bool IsSocketName(std::string_view name) noexcept {
@@ -100,7 +147,8 @@ RunDirectory::RunDirectory(std::string path) : path_(std::move(path)) {
 }
 
 UnixListener RunDirectory::Listen(std::string_view kind) const {
-  Sweep();
+  const Turn turn(path_);
+  SweepIn(path_);
   struct stat info{};
   if (::stat(path_.c_str(), &info) != 0) Fail(path_, errno);
   const mode_t mode = (info.st_mode & 0010) != 0 ? 0660 : 0600;
@@ -131,23 +179,17 @@ UnixListener RunDirectory::Listen(std::string_view kind) const {
 }
 
 std::size_t RunDirectory::Sweep() const noexcept {
-  std::size_t swept = 0;
-  try {
-    for (const std::string& path : SocketsIn(path_)) {
-      if (!Answers(path) && ::unlink(path.c_str()) == 0) ++swept;
-    }
-  } catch (...) {
-    // What is stale then stays for the next one.
-  }
-  return swept;
+  const Turn turn(path_);
+  return SweepIn(path_);
 }
 
 std::vector<std::string> RunDirectory::SocketsIn(const std::string& path) {
   std::vector<std::string> sockets;
   struct stat info{};
-  // Of another user's directory nothing is believed: its sockets may be anybody's.
+  // Of another user's directory nothing is believed: its sockets may be anybody's. That of a
+  // system service belongs to the service's user, and is where only root can put it.
   if (::lstat(path.c_str(), &info) != 0 || !S_ISDIR(info.st_mode) ||
-      (info.st_uid != ::geteuid() && info.st_uid != 0)) {
+      (info.st_uid != ::geteuid() && info.st_uid != 0 && !MadeByRoot(path))) {
     return sockets;
   }
   std::error_code error;

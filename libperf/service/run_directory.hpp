@@ -56,8 +56,8 @@ class PERF_EXPORT RunDirectory {
   std::size_t Sweep() const noexcept;
   const std::string& Path() const noexcept { return path_; }
 
-  /// The same without making it: empty where there is no such directory, or it is not ours or
-  /// root's.
+  /// The same without making it: empty where there is no such directory, or it is neither ours nor
+  /// root's nor made by root for the user of a service.
   static std::vector<std::string> SocketsIn(const std::string& path);
 
  private:

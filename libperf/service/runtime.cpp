@@ -150,13 +150,13 @@ bool Runtime::Stop(Deadline deadline) {
     parts.draining = true;
   }
   const bool clean = !parts.front || parts.front->Stop(deadline);
-  parts.socket = UnixListener();
   {
     const std::lock_guard lock(parts.stop_mutex);
     parts.stop_asked = true;
     parts.stop_changed.notify_all();
   }
   if (parts.sampler.joinable()) parts.sampler.join();
+  parts.socket = UnixListener();  // after the sampler, which tells its path
   return clean;
 }
 

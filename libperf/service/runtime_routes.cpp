@@ -96,7 +96,14 @@ Reply Runtime::Parts::ChangeSomething(const Request& request, const std::string&
   } catch (const ConfigError& error) {
     return Problem(422, MaskSecrets(error.what()));
   }
-  const std::lock_guard one_at_a_time(changing);
+  // Waiting would take a second worker, and who reads would wait, too.
+  const std::unique_lock one_at_a_time(changing, std::try_to_lock);
+  if (!one_at_a_time.owns_lock()) {
+    audit.Refused(who, "busy", std::chrono::system_clock::now());
+    Reply busy = Problem(409, "another change is under way; ask again");
+    busy.fields.emplace_back("Retry-After", "1");
+    return busy;
+  }
   const auto note = [&](std::string result) {
     audit.Write({"change", who, wanted.Describe(), std::move(result)},
                 std::chrono::system_clock::now());

@@ -105,6 +105,24 @@ TEST_CASE("audit: the file is rotated by size, the oldest goes") {
   CHECK(Lines(path).size() == 1);
 }
 
+TEST_CASE("audit: two that share a file write to the one at the path, within its size") {
+  const test::ScratchDir scratch;
+  const std::string path = scratch / "audit.jsonl";
+  AuditLog agent(path, 4096), run(path, 4096);
+  agent.Write({"change", "uid:0", "first", "done"}, kStart);
+  while (!std::filesystem::exists(path + ".1")) {
+    run.Write({"change", "uid:0", "trim_audio", "done"}, kStart);
+  }
+  agent.Write({"change", "uid:0", "late", "done"}, kStart);
+  CHECK(Text(Lines(path).back(), "action") == "late");
+  for (int i = 0; i < 100; ++i) {
+    (i % 2 == 0 ? agent : run).Write({"change", "uid:0", "trim_audio", "done"}, kStart);
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(scratch / "")) {
+    CHECK(entry.file_size() <= 4096);
+  }
+}
+
 /// Lets no file of this process grow beyond some bytes: a disk that is full.
 class FullDisk {
  public:

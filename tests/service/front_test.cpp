@@ -167,6 +167,13 @@ TEST_CASE("front: what is malformed or too large is refused, told and survived")
       {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n" +
            std::string(255, 'b') + "\r\n0\r\n\r\n",
        "413"},
+      // Of an extension and of trailers no more is kept than of a header.
+      {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1;" +
+           std::string(100'000, 'e'),
+       "431"},
+      {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: " +
+           std::string(100'000, 'a'),
+       "431"},
       {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nbb", "400"},
       {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n", "400"},
   };

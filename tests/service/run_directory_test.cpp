@@ -2,20 +2,24 @@
 #include "libperf/service/run_directory.hpp"
 
 #include <doctest/doctest.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <barrier>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "libperf/base/error.hpp"
+#include "libperf/base/guarded.hpp"
 #include "tests/support/scratch_dir.hpp"
 
 namespace perf::service {
@@ -79,6 +83,65 @@ TEST_CASE("run directory: sockets of the dead are swept, other files are left al
   const UnixListener live = directory.Listen("run");
   CHECK(directory.Sockets() == std::vector<std::string>{live.Path()});
   CHECK(std::filesystem::exists(scratch / "run/notes.sock"));
+}
+
+/// A client's connection to whoever listens at the path.
+int Connected(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path.c_str(), path.size());
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  REQUIRE(::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+  return fd;
+}
+
+TEST_CASE("run directory: threads that listen at once have a name each, which leads to them") {
+  const test::ScratchDir scratch;
+  const RunDirectory directory(scratch / "run");
+  constexpr int kThreads = 8;
+  for (int round = 0; round < 20; ++round) {
+    Guarded<std::vector<UnixListener>> listeners;
+    Guarded<std::vector<std::string>> failures;
+    std::vector<std::thread> threads;
+    std::barrier begin(kThreads);
+    for (int i = 0; i < kThreads; ++i) {
+      threads.emplace_back([&] {
+        begin.arrive_and_wait();
+        try {
+          UnixListener made = directory.Listen("agent");
+          auto all = listeners.Lock();
+          all->push_back(std::move(made));
+        } catch (const Error& error) {
+          auto all = failures.Lock();
+          all->emplace_back(error.what());
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    auto failed = failures.Lock();
+    CHECK(*failed == std::vector<std::string>{});
+    auto all = listeners.Lock();
+    CHECK(directory.Sockets().size() == all->size());
+    for (UnixListener& listener : *all) {
+      const int client = Connected(listener.Path());
+      pollfd asked{listener.TakeSocket(), POLLIN, 0};
+      CHECK(::poll(&asked, 1, 0) == 1);
+      ::close(asked.fd);
+      ::close(client);
+    }
+  }
+}
+
+TEST_CASE("run directory: that of a service's user is believed where only root can have made it") {
+  const test::ScratchDir scratch;
+  const RunDirectory directory(scratch / "run");
+  const UnixListener live = directory.Listen("agent");
+  const std::vector<std::string> own{live.Path()}, none;
+  const bool root = ::geteuid() == 0;
+  if (root) REQUIRE(::chown((scratch / "run").c_str(), 12345, 12345) == 0);
+  CHECK(RunDirectory::SocketsIn(scratch / "run") == own);
+  ::chmod((scratch / "").c_str(), 01777);  // as in the temporary folder: anybody can have
+  CHECK(RunDirectory::SocketsIn(scratch / "run") == (root ? none : own));
 }
 
 TEST_CASE("run directory: its place") {

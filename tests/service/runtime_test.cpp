@@ -7,6 +7,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <future>
 #include <string>
 #include <thread>
 #include <utility>
@@ -102,6 +103,50 @@ TEST_CASE("runtime: an action evicts what has expired, and says what was there b
   CHECK(done.AtPointer("/results/0/target")->AsString() == "sessions");
   CHECK(done.AtPointer("/results/0/before/entries")->AsInt() == 2);
   CHECK(done.AtPointer("/results/0/after/entries")->AsInt() == 1);
+}
+
+TEST_CASE("runtime: a change that lasts keeps nobody from reading; a second one is refused") {
+  const test::ScratchDir scratch;
+  Embedding program(scratch);
+  std::promise<void> begun, end;
+  program.caches.Get("sessions").RegisterWarmFunction("*", [&](std::string_view) {
+    begun.set_value();
+    end.get_future().wait();
+    return cache::Loaded{};
+  });
+  Answer first;
+  std::thread changer([&] {
+    first = program.Post(R"({"action":"warm_caches","target":"sessions","keys":["k"]})");
+  });
+  begun.get_future().wait();
+  CHECK(program.Post(R"({"action":"trim_audio"})").status == 409);
+  CHECK(program.Get("/health/live").status == 200);
+  end.set_value();
+  changer.join();
+  CHECK(first.status == 200);
+  CHECK(program.Post(R"({"action":"trim_audio"})").status == 200);
+}
+
+TEST_CASE("runtime: its socket keeps its name as long as samples tell it") {
+  const test::ScratchDir scratch;
+  std::atomic<bool> inside{false}, stopping{false}, there{true};
+  Runtime runtime(Embedding::OptionsIn(scratch));
+  runtime.OnSample([&](WallTime, TimePoint) {
+    if (!stopping.load()) return;
+    inside = true;
+    // Long enough for whoever stops it to come by, were it not to wait.
+    const TimePoint until = Clock::now() + 300ms;
+    while (there && Clock::now() < until) {
+      there = !RunDirectory::SocketsIn(scratch / "run").empty();
+    }
+    stopping = false;
+  });
+  runtime.Start();
+  stopping = true;
+  while (!inside) std::this_thread::yield();
+  CHECK(runtime.Stop(In(20s)));
+  CHECK(there);
+  CHECK(RunDirectory::SocketsIn(scratch / "run").empty());
 }
 
 TEST_CASE("runtime: what observers throw makes it unready, and is told") {
