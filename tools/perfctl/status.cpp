@@ -123,6 +123,7 @@ int WatchStatus(const StatusCommand& command, const Options& options) {
     const report::StatusDocument all = Look(command);
     const report::TerminalSize size = report::SizeOfTerminal(STDOUT_FILENO);
     view.width = size.columns;
+    view.height = size.lines;  // what is below the screen's end could not be drawn anew
     screen.Draw(report::StatusScreen(all, view, style), size.lines, size.columns);
     code = report::PluginCode(all.Overall());
   });

@@ -39,6 +39,8 @@ void AlertWatch::SetBack(WallTime now) {
       ToRfc3339(before), ToRfc3339(now));
   Engine anew(engine_.Rules(), engine_.Options());
   anew.Restore(engine_.Save(before), now);
+  // By their own times, also where an end lies further ahead now than a new one's may.
+  anew.Quiet() = engine_.Quiet();
   engine_ = std::move(anew);
 }
 
