@@ -117,6 +117,20 @@ class ExportTest(harness.PerfctlCase):
                                  check=False, timeout=60)
         self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
 
+    @unittest.skipUnless(shutil.which("promtool"), "promtool (prometheus)")
+    def test_promtool_takes_the_rules(self):
+        own = self.file("own.yaml", "rules:\n  - {name: PerfkitOwn, expr: perfkit_target_up, critical: '< 1'}\n")
+        for args, name in (((), "PerfkitDiskFull"), ((own,), "PerfkitOwn")):
+            done = self.perfctl("export", "prometheus-rules", *args)
+            self.assert_code(done, 0)
+            self.assertIn(f"- alert: {name}\n", done.out)
+            path = self.file("exported.yml", done.out)
+            checked = subprocess.run(["promtool", "check", "rules", path], capture_output=True, text=True,
+                                     check=False, timeout=60)
+            self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
+        self.assertNotIn("PerfkitDiskFull", done.out)
+        self.assert_code(self.perfctl("export", "prometheus-rules", self.file("bad.yaml", "rules: [{expr: a}]\n")), 65)
+
     def test_the_unit_says_what_it_must(self):
         done = self.perfctl("export", "systemd", "--program", "/opt/a b%/perfctl", "--listen", "[::1]:9464")
         self.assert_code(done, 0)

@@ -291,6 +291,19 @@ class ServeTest(PerfctlCase):
         for url in ("nonsense", "ftp://host", "redis://127.0.0.1"):
             self.assert_code(self.perfctl("status", "--url", url), 64)
 
+    def test_status_is_watched_until_it_is_told_to_stop(self):
+        agent = self.serve()
+        watch = self.start("status", "--watch=100ms")
+        for _ in range(2):
+            self.await_line(watch.stdout, "test-agent", 30 * harness.SLOW)
+        agent.send_signal(signal.SIGTERM)
+        self.assertEqual(agent.wait(30), 0)
+        self.await_line(watch.stdout, "no agent and no run was found", 30 * harness.SLOW)
+        watch.send_signal(signal.SIGINT)
+        self.assertEqual(watch.wait(30), 3)
+        for args in (("--watch=0s",), ("--watch=soon",), ("--watch", "--json"), ("--watch", "--plain")):
+            self.assert_code(self.perfctl("status", *args), 64)
+
     def status(self):
         done = self.perfctl("status", "--json")
         return {(row["area"], row["name"]): row["state"] for row in done.json["rows"]}

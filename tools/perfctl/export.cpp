@@ -8,6 +8,7 @@
 
 #include "commands.hpp"
 #include "libperf/base/error.hpp"
+#include "libperf/monitor/alerts/prometheus_rules.hpp"
 #include "libperf/report/grafana.hpp"
 #include "libperf/report/metric_catalogue.hpp"
 #include "libperf/report/output_dir.hpp"
@@ -42,6 +43,12 @@ int Export(const ExportCommand& command) {
   if (command.what == "grafana") {
     const Json dashboard = report::GrafanaDashboard(report::MetricCatalogue());
     report::WriteStdout(dashboard.Dump(2) + "\n");
+    return kPass;
+  }
+  if (command.what == "prometheus-rules") {
+    namespace alerts = monitor::alerts;
+    report::WriteStdout(alerts::ToPrometheusRules(
+        command.rules.empty() ? alerts::DefaultRules() : alerts::LoadRules(command.rules)));
     return kPass;
   }
   const std::string program = command.program.empty() ? OwnPath() : command.program;

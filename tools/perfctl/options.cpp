@@ -169,7 +169,11 @@ CLI::App* AddExport(CLI::App& app, ExportCommand& wanted) {
   systemd->add_option("--listen", wanted.listen, "also serve TCP here, such as 127.0.0.1:9464")
       ->type_name("ADDR");
   CLI::App* grafana = command->add_subcommand("grafana", "a dashboard of all metrics, as JSON");
-  for (CLI::App* one : {systemd, grafana}) {
+  CLI::App* rules =
+      command->add_subcommand("prometheus-rules", "alert rules as a rule file of Prometheus");
+  rules->add_option("files", wanted.rules, "alert rules in YAML (default: those built in)")
+      ->type_name("FILE");
+  for (CLI::App* one : {systemd, grafana, rules}) {
     one->final_callback([&wanted, one] { wanted.what = one->get_name(); });
   }
   return command;
@@ -223,8 +227,12 @@ CLI::App* AddStatus(CLI::App& app, StatusCommand& status) {
       ->type_name("AREA");
   command->add_flag("--problems", status.problems, "leave out what is ok");
   CLI::Option* json = command->add_flag("--json", status.json, "as JSON (perfkit.status/1)");
-  command->add_flag("--plain", status.plain, "a record a line, fields between tabs")
-      ->excludes(json);
+  CLI::Option* plain =
+      command->add_flag("--plain", status.plain, "a record a line, fields between tabs");
+  plain->excludes(json);
+  command->add_flag("--watch{2s}", status.watch, "draw anew, every 2s or --watch=TIME, until ^C")
+      ->excludes(json)
+      ->excludes(plain);
   return command;
 }
 

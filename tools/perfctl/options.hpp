@@ -55,8 +55,9 @@ struct DoctorCommand {
 };
 
 struct ExportCommand {
-  std::string what;  // "systemd" or "grafana"
+  std::string what;  // "systemd", "grafana" or "prometheus-rules"
   std::string program, listen;
+  std::vector<std::string> rules;  // files; none: the default rules
 };
 
 struct ServeCommand {
@@ -76,6 +77,7 @@ struct StatusCommand {
   bool json = false;
   bool plain = false;
   bool problems = false;
+  std::string watch;  // how often anew; empty: once
 };
 
 struct Options {

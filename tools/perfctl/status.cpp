@@ -11,9 +11,12 @@
 
 #include "commands.hpp"
 #include "libperf/base/error.hpp"
+#include "libperf/base/text.hpp"
+#include "libperf/base/units.hpp"
 #include "libperf/base/url.hpp"
 #include "libperf/load/result.hpp"
 #include "libperf/report/output_dir.hpp"
+#include "libperf/report/redraw.hpp"
 #include "libperf/report/status.hpp"
 #include "libperf/report/status_view.hpp"
 #include "libperf/report/terminal_text.hpp"
@@ -22,12 +25,14 @@
 #include "libperf/service/client.hpp"
 #include "libperf/service/run_directory.hpp"
 #include "tools/common/exit_code.hpp"
+#include "tools/common/program.hpp"
 
 namespace perf::tool {
 namespace {
 
 using namespace std::chrono_literals;
 constexpr Duration kWithin = 2s;
+constexpr Duration kShortest = 100ms, kLongest = 1h;  // of --watch
 constexpr const char* kTarget = "/performance/overview";
 
 Url Parsed(const std::string& url) {
@@ -91,9 +96,7 @@ void Take(service::Found found, report::StatusDocument& all) {
   all.agents.push_back(std::move(agent));
 }
 
-}  // namespace
-
-int Status(const StatusCommand& command, const Options& options) {
+report::StatusDocument Look(const StatusCommand& command) {
   report::StatusDocument all;
   all.tool_version = load::Version();
   all.generated_at = service::Iso8601(std::chrono::system_clock::now());
@@ -101,16 +104,52 @@ int Status(const StatusCommand& command, const Options& options) {
   if (all.agents.empty()) {
     all.notes.emplace_back("no agent and no run was found; start one with: perfctl serve");
   }
+  return all;
+}
+
+report::StatusView ViewOf(const StatusCommand& command) {
   report::StatusView view;
   view.only = command.only;
   view.problems = command.problems;
+  view.utf8 = report::Utf8Locale();
+  return view;
+}
+
+/// Looks and draws until it is told to stop; what was seen last is the exit code.
+int WatchStatus(const StatusCommand& command, const Options& options) {
+  const auto every = ParseDuration(command.watch);
+  if (!every || *every < kShortest || *every > kLongest) {
+    throw UsageError(fmt::format("--watch={}: expected a time from {} to {}, such as 2s",
+                                 Excerpt(command.watch, 40), FormatExact(kShortest),
+                                 FormatExact(kLongest)));
+  }
+  report::StatusView view = ViewOf(command);
+  const report::Style style(options.color, STDOUT_FILENO);
+  report::Redraw screen(::isatty(STDOUT_FILENO) == 1, report::WriteStdout);
+  int code = 0;
+  report::Watch(*every, StopOnSignals(), [&] {
+    const report::StatusDocument all = Look(command);
+    const report::TerminalSize size = report::SizeOfTerminal(STDOUT_FILENO);
+    view.width = size.columns;
+    view.height = size.lines;  // what is below the screen's end could not be drawn anew
+    screen.Draw(report::StatusScreen(all, view, style), size.lines, size.columns);
+    code = report::PluginCode(all.Overall());
+  });
+  return code;
+}
+
+}  // namespace
+
+int Status(const StatusCommand& command, const Options& options) {
+  if (!command.watch.empty()) return WatchStatus(command, options);
+  const report::StatusDocument all = Look(command);
+  report::StatusView view = ViewOf(command);
   if (command.json) {
     report::WriteStdout(all.ToJson().Dump(2) + "\n");
   } else if (command.plain) {
     report::WriteStdout(report::StatusPlain(all, view));
   } else {
     view.width = report::SizeOfTerminal(STDOUT_FILENO).columns;
-    view.utf8 = report::Utf8Locale();
     report::WriteStdout(
         report::StatusScreen(all, view, report::Style(options.color, STDOUT_FILENO)));
   }

@@ -16,6 +16,7 @@ std::vector<Transition> AlertWatch::Sample(const metrics::MetricsSnapshot& snaps
   std::vector<Alert> alerts;
   {
     const std::lock_guard lock(mutex_);
+    if (engine_.EvaluatedAt() - now > engine_.Options().interval) SetBack(now);
     engine_.Observe(now, snapshot);
     const WallTime last = engine_.EvaluatedAt();
     // A tenth early rather than a whole sample late.
@@ -29,6 +30,18 @@ std::vector<Transition> AlertWatch::Sample(const metrics::MetricsSnapshot& snaps
   }
   if (notifier_) notifier_->Update(std::move(alerts), now);
   return changes;
+}
+
+void AlertWatch::SetBack(WallTime now) {
+  const WallTime before = engine_.EvaluatedAt();
+  Log(LogLevel::kWarn,
+      "alerts: the clock was set back from {} to {}: alerts stay, windows of samples begin anew",
+      ToRfc3339(before), ToRfc3339(now));
+  Engine anew(engine_.Rules(), engine_.Options());
+  anew.Restore(engine_.Save(before), now);
+  // By their own times, also where an end lies further ahead now than a new one's may.
+  anew.Quiet() = engine_.Quiet();
+  engine_ = std::move(anew);
 }
 
 void AlertWatch::Reload(RuleSet rules) {

@@ -25,7 +25,8 @@ class PERF_EXPORT AlertWatch final : public AlertSource {
                       std::unique_ptr<Notifier> notifier = nullptr);
   ~AlertWatch() override;
 
-  /// Observes, and judges when an interval has passed; logs and gives what changed.
+  /// Observes, and judges when an interval has passed; logs and gives what changed. A clock that is
+  /// set back by more than an interval costs the samples that windows look at, but no alert.
   std::vector<Transition> Sample(const metrics::MetricsSnapshot& snapshot, WallTime now);
   void Reload(RuleSet rules);
   void Retire(const std::vector<Matcher>& matchers);
@@ -50,6 +51,8 @@ class PERF_EXPORT AlertWatch final : public AlertSource {
   Notifier* Tells() noexcept { return notifier_.get(); }
 
  private:
+  void SetBack(WallTime now);
+
   mutable std::mutex mutex_;  // of the engine, never held while somebody is notified
   Engine engine_;
   std::unique_ptr<Notifier> notifier_;

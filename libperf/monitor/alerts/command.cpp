@@ -83,13 +83,20 @@ class Child {
   Child& operator=(const Child&) = delete;
 
   int Error() const noexcept { return error_; }
-  void Signal(int signal) const noexcept { ::kill(-pid_, signal); }
+  /// To its group, and to itself, for it may have left that.
+  void Signal(int signal) const noexcept {
+    ::kill(-pid_, signal);
+    ::kill(pid_, signal);
+  }
   /// Its wait status once it has ended.
   std::optional<int> Ended() noexcept {
     int status = 0;
-    if (::waitpid(pid_, &status, WNOHANG) != pid_) return std::nullopt;
+    const pid_t ended = ::waitpid(pid_, &status, WNOHANG);
+    // Where the program ignores SIGCHLD nobody learns how its children ended: that counts as well.
+    const bool unknown = ended < 0 && errno == ECHILD;
+    if (ended != pid_ && !unknown) return std::nullopt;
     // What it left running in its group must not outlive it.
-    Signal(SIGKILL);
+    ::kill(-pid_, SIGKILL);
     pid_ = -1;
     return status;
   }

@@ -82,6 +82,7 @@ class PERF_EXPORT Engine {
   /// State of alerts and silences, for the store; `schema` is perfkit.alerts/1.
   Json Save(WallTime now) const;
   /// Takes what Save gave. The time between counts as unknown: not into `for`, nor keep_firing_for.
+  /// Of a clock that was set back since then only what lies between its times counts.
   /// Throws: ConfigError for what is no such state; then nothing has changed.
   void Restore(const Json& saved, WallTime now);
 

@@ -168,9 +168,16 @@ void Engine::Restore(const Json& saved, WallTime now) {
   const Json& silences = reader.Member("silences");
   if (!silences.IsArray()) StateReader::Fail("silences");
 
-  const Millis away = now > saved_at ? now - saved_at : Millis(0);
   for (Saved& one : alerts) {
-    for (LevelMachine& machine : one.alert.levels) machine.Unknown(away);
+    for (LevelMachine& machine : one.alert.levels) {
+      if (now < saved_at) {
+        machine.SetBack(saved_at - now);
+      } else {
+        machine.Unknown(now - saved_at);
+      }
+    }
+    one.alert.changed_at = std::min(one.alert.changed_at, now);
+    one.alert.resolved_at = std::min(one.alert.resolved_at, now);
     one.alert.unknown = true;
     one.alert.known_at = now;  // data has three intervals to come back
     const auto rule = std::find_if(parts.rules.rules.begin(), parts.rules.rules.end(),

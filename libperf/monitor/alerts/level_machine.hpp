@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
+
 #include "libperf/monitor/alerts/alert.hpp"
 #include "libperf/monitor/alerts/wall_time.hpp"
 
@@ -40,6 +42,13 @@ struct LevelMachine {
   void Unknown(Millis length) noexcept {
     if (state == AlertState::kPending) active_at += length;
     if (ok_since != WallTime{}) ok_since += length;
+  }
+
+  /// The clock was set back by `length`: what was some time ago stays so.
+  void SetBack(Millis length) noexcept {
+    for (WallTime* const time : {&active_at, &fired_at, &ok_since}) {
+      if (*time != WallTime{}) *time = std::max(*time - length, WallTime(Millis(1)));
+    }
   }
 
   /// After other terms were set.

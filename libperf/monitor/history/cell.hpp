@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -19,8 +20,10 @@ using WallTime = std::chrono::system_clock::time_point;
 constexpr std::int64_t ToSeconds(WallTime time) noexcept {
   return std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count();
 }
+/// Of a damaged file times may lie beyond 2262, where nanoseconds end: the last is in 2255.
 constexpr WallTime FromSeconds(std::int64_t seconds) noexcept {
-  return WallTime(std::chrono::seconds(seconds));
+  constexpr std::int64_t kLast = 9'000'000'000;
+  return WallTime(std::chrono::seconds(std::clamp(seconds, -kLast, kLast)));
 }
 
 /// What a histogram's buckets gained: only those that did, by index, in order.

@@ -47,7 +47,7 @@ Cell Counted(const metrics::HistogramSnapshot* before, const metrics::HistogramS
 
 std::optional<Cell> Growth(const Seen& before, const Taken& taken, WallTime now,
                            std::int64_t step) {
-  if (std::isnan(taken.value)) return std::nullopt;
+  if (!std::isfinite(taken.value)) return std::nullopt;
   if (taken.name->type == metrics::Type::kGauge) {
     Cell cell;
     cell.count = 1;
@@ -76,6 +76,8 @@ std::optional<Cell> Growth(const Seen& before, const Taken& taken, WallTime now,
     anew = anew || taken.value < before.value;
     cell.sum = taken.value - (anew ? 0 : before.value);
   }
+  // A foreign histogram's sum may be no number: the database takes none, and would refuse the rest.
+  if (!std::isfinite(cell.sum)) return std::nullopt;
   cell.count = 1;
   cell.seconds = Rounded(elapsed);
   if (!taken.histogram) cell.min = cell.max = cell.sum / cell.seconds;
@@ -83,7 +85,7 @@ std::optional<Cell> Growth(const Seen& before, const Taken& taken, WallTime now,
 }
 
 void Settle(Seen& seen, Taken&& taken, WallTime now) {
-  if (std::isnan(taken.value)) return;
+  if (!std::isfinite(taken.value)) return;
   seen.known = true;
   seen.at = now;
   seen.value = taken.value;

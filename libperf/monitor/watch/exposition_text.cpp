@@ -42,9 +42,15 @@ const char* ReadComment(std::string_view line, ExpositionFamilies& families) {
 /// Labels of a series that gets another one.
 metrics::Labels WithLabel(const metrics::Labels& labels, const std::string& name,
                           const std::string& value) {
+  const auto taken = [&](const std::string& wanted) {
+    return std::any_of(labels.begin(), labels.end(),
+                       [&](const auto& label) { return label.first == wanted; });
+  };
+  std::string moved = "exported_" + name;
+  while (taken(moved)) moved.insert(0, "exported_");
   metrics::Labels all{{name, value}};
   for (const auto& label : labels) {
-    all.emplace_back(label.first == name ? "exported_" + name : label.first, label.second);
+    all.emplace_back(label.first == name ? moved : label.first, label.second);
   }
   std::sort(all.begin(), all.end());
   return all;

@@ -9,7 +9,8 @@
 
 namespace perf::monitor {
 
-/// Adds figures of our own families to a probe's result.
+/// Adds figures of our own families to a probe's result. What a server says twice counts once, the
+/// first time: a series that stood twice would be held against all targets.
 /// Thread safety: none.
 class Figures {
  public:
@@ -25,6 +26,9 @@ class Figures {
  private:
   void Add(const char* name, const char* help, metrics::Type type, double value,
            metrics::Labels labels) const {
+    for (const auto& [known, sample] : result_.figures) {
+      if (known.name == name && sample.labels == labels) return;
+    }
     metrics::FamilySpec spec{name, help, type, "", false};
     for (const char* const unit : {"seconds", "bytes", "ratio"}) {
       if (metrics::BaseName(spec).ends_with(std::string("_") + unit)) spec.unit = unit;

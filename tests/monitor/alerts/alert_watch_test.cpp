@@ -53,6 +53,34 @@ TEST_CASE("alerts: a watch judges once an interval however often it is fed, and 
   CHECK(watch.ExpireSilence(id, At(31)));
 }
 
+TEST_CASE("alerts: a watch goes on when the clock is set back, with its alerts") {
+  AlertWatch watch(ParseRulesText("r",
+                                  "rules:\n  - {name: PerfkitA, expr: a, warning: \"> 1\", for: "
+                                  "30s}\n"),
+                   {.interval = 10s});
+  SeriesFeed bad, good;
+  bad.Gauge("a", {}, 2);
+  good.Gauge("a", {}, 0);
+  for (int second = 0; second <= 40; second += 10) watch.Sample(bad.Snapshot(), At(second));
+  REQUIRE(watch.ActiveAlerts().size() == 1);
+  const auto silence = watch.AddSilence(
+      {"", {ParseMatcher("alertname=PerfkitB")}, "ann", "known", {}, At(7 * 86400)}, At(45));
+  // An hour back: it neither sleeps for an hour nor forgets, nor holds the alert for new.
+  CHECK(watch.Sample(bad.Snapshot(), At(-3600)).empty());
+  CHECK(watch.EvaluatedAt() == At(-3600));
+  REQUIRE(watch.ActiveAlerts().size() == 1);
+  CHECK(watch.Alerts()[0].fired_at == At(-3610));
+  CHECK(watch.Sample(good.Snapshot(), At(-3590)).size() == 1);
+  CHECK(watch.ActiveAlerts().empty());
+  CHECK(watch.ExpireSilence(silence, At(-3580)));
+  // What is pending goes on from where it was.
+  for (int second = -3570; second <= -3550; second += 10) watch.Sample(bad.Snapshot(), At(second));
+  watch.Sample(bad.Snapshot(), At(-7200));
+  CHECK(watch.ActiveAlerts().empty());
+  watch.Sample(bad.Snapshot(), At(-7190));
+  CHECK(watch.ActiveAlerts().size() == 1);
+}
+
 TEST_CASE("alerts: a watch is fed, asked and scraped from many threads") {
   AlertWatch watch(Rule(), {.interval = 100ms});
   metrics::Registry registry;

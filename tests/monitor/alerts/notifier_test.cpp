@@ -401,6 +401,39 @@ TEST_CASE("alerts: a command that fails, is missing or hangs is counted and ende
   CHECK(Await([&] { return ::kill(child, 0) != 0; }));
 }
 
+TEST_CASE("alerts: a command that leaves its process group does not hold up the notifier") {
+  if (::access("/usr/bin/python3", X_OK) != 0) return;
+  Receiver receiver;
+  receiver.name = "cmd";
+  receiver.kind = Receiver::Kind::kCommand;
+  receiver.command = {"/usr/bin/python3", "-c",
+                      "import os, time; os.setpgid(0, os.getpgid(os.getppid())); time.sleep(60)"};
+  receiver.timeout = 1s;
+  Notifier notifier({receiver}, {.first_backoff = 1h, .longest_backoff = 1h, .seed = 1});
+  notifier.Update({Firing("PerfkitA")}, At(0));
+  CHECK(!notifier.Drain(Deadline::After(Clock::now(), 20s)));
+  CHECK(notifier.Counts()[0].last_error == "/usr/bin/python3 did not end in time");
+}
+
+TEST_CASE("alerts: a command ends also where nobody learns how its children end") {
+  struct sigaction ignore{}, before{};
+  ignore.sa_handler = SIG_IGN;
+  REQUIRE(::sigaction(SIGCHLD, &ignore, &before) == 0);
+  Receiver receiver;
+  receiver.name = "cmd";
+  receiver.kind = Receiver::Kind::kCommand;
+  receiver.command = {"/bin/true"};
+  receiver.timeout = 5s;
+  {
+    Notifier notifier({receiver}, {.seed = 1});
+    notifier.Update({Firing("PerfkitA")}, At(0));
+    CHECK(notifier.Drain(Deadline::After(Clock::now(), 20s)));
+    CHECK(notifier.Counts()[0].sent == 1);
+    CHECK(notifier.Counts()[0].last_error == "");
+  }
+  ::sigaction(SIGCHLD, &before, nullptr);
+}
+
 TEST_CASE("alerts: the real Alertmanager takes alerts, their levels and their ends") {
   const std::string program =
       test::FirstProgram({"/usr/bin/prometheus-alertmanager", "/usr/local/bin/alertmanager"});

@@ -4,6 +4,8 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <cstdint>
+#include <limits>
 #include <string>
 
 #include "libperf/base/error.hpp"
@@ -94,6 +96,12 @@ TEST_CASE("codec: whatever is packed comes back bit by bit, and damaged bytes ne
   CHECK(refused > 1900);  // some bits of a frame have no meaning
   CHECK_FALSE(DecodeCounts("\xF7\x03\x0D\x01\x01\x01").has_value());  // 13 decades
   CHECK(DecodeCounts(EncodeCounts(*Histogram({{3, 4}}).counts)) == Histogram({{3, 4}}).counts);
+}
+
+TEST_CASE("cell: times of a damaged file do not overflow") {
+  CHECK(ToSeconds(FromSeconds(kStart)) == kStart);
+  CHECK(ToSeconds(FromSeconds(kMostTime)) == 9'000'000'000);
+  CHECK(FromSeconds(std::numeric_limits<std::int64_t>::min()) < FromSeconds(0));
 }
 
 TEST_CASE("growth: resets, gaps and first sights of totals") {

@@ -346,6 +346,40 @@ TEST_CASE("history: the limit of bytes drops the oldest, whatever its tier, and 
   CHECK(newest.lines[0].points.back().start == query.to - seconds(60));
 }
 
+TEST_CASE("history: a value that is no number costs itself, not what came with it") {
+  const ::test::ScratchDir dir;
+  HistoryOptions options;
+  options.path = dir / "history.db";
+  History history(options);
+  metrics::HistogramSnapshot odd;
+  odd.buckets = metrics::kSeconds;
+  odd.counts.resize(odd.buckets.Bounds() + 1);
+  odd.sum = NAN;  // as a client has it that was once told to observe one
+  for (int i = 0; i < 40; ++i) {
+    ++odd.counts[12];
+    auto gauge = test::Family(kGauge, metrics::Type::kGauge);
+    const double infinite = i % 2 == 0 ? INFINITY : -INFINITY;
+    gauge.samples = {test::Sample({{"n", "1"}}, i), test::Sample({{"n", "2"}}, infinite)};
+    auto counter = test::Family(kCounter, metrics::Type::kCounter);
+    counter.samples = {test::Sample({}, INFINITY)};
+    auto histogram = test::Family(kHistogram, metrics::Type::kHistogram, "seconds");
+    histogram.samples = {test::Sample({}, odd)};
+    history.Record(test::Snapshot({gauge, counter, histogram}), FromSeconds(kStart + 30 * i));
+  }
+  REQUIRE(history.Flush(Soon()));
+  CHECK(history.Figures().last_error == "");
+  CHECK(history.Figures().dropped_snapshots == 0);
+  HistoryQuery query;
+  query.metric = kGauge;
+  query.labels = {{"n", "1"}};
+  query.from = FromSeconds(kStart);
+  query.to = FromSeconds(kStart + 1200);
+  query.step = seconds(60);
+  const auto answer = HistoryReader(options.path).Query(query);
+  REQUIRE(answer.lines.size() == 1);
+  CHECK(answer.lines[0].points.size() == 20);
+}
+
 TEST_CASE("history: a clock that is set back, and one that was ahead") {
   const ::test::ScratchDir dir;
   HistoryOptions options;

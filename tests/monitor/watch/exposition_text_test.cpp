@@ -239,3 +239,12 @@ TEST_CASE("what is merged carries its target, and never hides what was there") {
   REQUIRE(all.errors.size() == 1);
   CHECK(all.errors[0].find("another type") != std::string::npos);
 }
+
+TEST_CASE("a label that has to give way takes no other's name") {
+  metrics::MetricsSnapshot all;
+  const ParsedExposition more = ParseExposition("a{target=\"x\",exported_target=\"y\"} 5\n", false);
+  MergeSnapshot(all, more.snapshot, "target", "web");
+  CHECK(Family(all, "a").samples.at(0).labels == metrics::Labels{{"exported_exported_target", "x"},
+                                                                 {"exported_target", "y"},
+                                                                 {"target", "web"}});
+}

@@ -20,6 +20,7 @@
 #include "libperf/backends/private_servers.hpp"
 #include "libperf/base/error.hpp"
 #include "libperf/metrics/exposition.hpp"
+#include "libperf/monitor/watch/figures.hpp"
 
 using namespace perf;
 using namespace perf::monitor;
@@ -196,6 +197,18 @@ TEST_CASE("real servers: down with a reason, up when they start, down when they 
                               << " ms after it was killed: " << down->reason);
   }
   CHECK(watcher.Stop(Soon()));
+}
+
+TEST_CASE("what a server says twice counts once") {
+  ProbeResult result;
+  const Figures figures(result);
+  figures.Gauge("perfkit_redis_primary", "1 for a primary.", 1);
+  figures.Gauge("perfkit_redis_primary", "1 for a primary.", 0);
+  figures.Gauge("perfkit_redis_clients", "Clients.", 2, {{"state", "connected"}});
+  figures.Gauge("perfkit_redis_clients", "Clients.", 3, {{"state", "blocked"}});
+  REQUIRE(result.figures.size() == 3);
+  CHECK(result.figures[0].second.value == 1);
+  CHECK(result.figures[2].second.value == 3);
 }
 
 TEST_CASE("a server that hangs is down by the time-out, and up when it goes on") {
