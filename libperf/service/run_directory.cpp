@@ -128,7 +128,9 @@ std::string RunDirectory::Place(const config::Environment& environment) {
 }
 
 std::vector<std::string> RunDirectory::Places(const config::Environment& environment) {
-  return {Place(environment), std::string(kSystem)};
+  std::vector<std::string> places{Place(environment)};
+  if (places.front() != kSystem) places.emplace_back(kSystem);
+  return places;
 }
 
 RunDirectory::RunDirectory(std::string path) : path_(std::move(path)) {

@@ -29,9 +29,12 @@ RuntimeOptions Completed(RuntimeOptions options) {
   if (options.audit.empty()) {
     const auto state = environment.Text("XDG_STATE_HOME");
     const auto home = environment.Text("HOME");
-    const std::string place = state && state->front() == '/'
-                                  ? *state + "/perfkit"
-                                  : home.value_or("/tmp") + "/.local/state/perfkit";
+    // Without a home it stands in the run directory: a name in the temporary folder that
+    // everybody knows could be anybody's by now.
+    const std::string place = state && state->front() == '/' ? *state + "/perfkit"
+                              : home && home->front() == '/'
+                                  ? *home + "/.local/state/perfkit"
+                                  : RunDirectory(options.run_directory).Path();
     std::error_code error;
     std::filesystem::create_directories(place, error);  // AuditLog says what is wrong with it
     options.audit = place + "/audit.jsonl";

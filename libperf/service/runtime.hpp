@@ -30,7 +30,7 @@ struct RuntimeOptions {
   std::optional<Address> listen;  // TCP beside the unix socket
   std::string certificate, key;   // PEM; TLS on `listen`
   std::string tokens;             // file; empty: nobody may change anything over TCP
-  std::string audit;              // file; empty: below $XDG_STATE_HOME/perfkit
+  std::string audit;  // file; empty: in $XDG_STATE_HOME/perfkit, without a home in run_directory
   std::uint64_t audit_max_bytes = 16U << 20U;
   Duration sample_every = std::chrono::seconds(1);
   FrontLimits limits;

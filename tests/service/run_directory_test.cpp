@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <barrier>
 #include <cstring>
 #include <filesystem>
@@ -158,6 +159,14 @@ TEST_CASE("run directory: its place") {
   CHECK(place({{"XDG_RUNTIME_DIR", "relative"}}) == "/tmp/" + own);
   CHECK(place({{"TMPDIR", "/var/tmp"}}) == "/var/tmp/" + own);
   CHECK(place({}) == "/tmp/" + own);
+  // Whose place is that of the system finds each agent once.
+  for (const char* runtime : {"/run", "/run/user/7"}) {
+    const auto places = RunDirectory::Places(
+        config::Environment([&](const std::string& name) -> std::optional<std::string> {
+          return name == "XDG_RUNTIME_DIR" ? std::optional<std::string>(runtime) : std::nullopt;
+        }));
+    CHECK(std::count(places.begin(), places.end(), "/run/perfkit") == 1);
+  }
 }
 
 TEST_CASE("run directory: a path that is too long for a socket is told") {

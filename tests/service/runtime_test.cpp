@@ -7,7 +7,10 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdlib>
+#include <filesystem>
 #include <future>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -147,6 +150,33 @@ TEST_CASE("runtime: its socket keeps its name as long as samples tell it") {
   CHECK(runtime.Stop(In(20s)));
   CHECK(there);
   CHECK(RunDirectory::SocketsIn(scratch / "run").empty());
+}
+
+/// Takes a variable out of the environment meanwhile.
+class Without {
+ public:
+  explicit Without(const char* name) : name_(name) {
+    if (const char* value = std::getenv(name)) before_ = value;
+    ::unsetenv(name);
+  }
+  ~Without() {
+    if (before_) ::setenv(name_, before_->c_str(), 1);
+  }
+  Without(const Without&) = delete;
+  Without& operator=(const Without&) = delete;
+
+ private:
+  const char* name_;
+  std::optional<std::string> before_;
+};
+
+TEST_CASE("runtime: without a home the audit log stands where nobody else can get") {
+  const test::ScratchDir scratch;
+  const Without state("XDG_STATE_HOME"), home("HOME");
+  RuntimeOptions options = Embedding::OptionsIn(scratch);
+  options.audit.clear();
+  const Runtime runtime(options);
+  CHECK(std::filesystem::exists(scratch / "run/audit.jsonl"));
 }
 
 TEST_CASE("runtime: what observers throw makes it unready, and is told") {
