@@ -44,11 +44,12 @@ std::string Joined(const std::vector<std::string>& parts, std::size_t width) {
 
 std::vector<std::string> PartsOf(const StatusAgent& agent) {
   std::vector<std::string> parts{Excerpt(agent.name, 60)};
+  const std::string kind = Excerpt(agent.kind, 20);
   if (!agent.error.empty()) {
-    parts.push_back(agent.kind + " does not answer: " + Excerpt(agent.error, 200));
+    parts.push_back(kind + " does not answer: " + Excerpt(agent.error, 200));
     return parts;
   }
-  const std::string up = fmt::format("{} up {}", agent.kind, ShownUptime(agent.uptime_s));
+  const std::string up = fmt::format("{} up {}", kind, ShownUptime(agent.uptime_s));
   if (agent.Stale()) {
     // The one thing that a narrow screen must not leave out.
     parts.push_back(fmt::format("STALE: sampled {} ago", ShownAge(*agent.sampled_age_s)));

@@ -299,6 +299,7 @@ TEST_CASE("status view: names and texts of others cannot command the terminal or
   document.alerts[0].text = document.agents[0].name = document.rows[0].name;
   document.rows[0].readings[0].text = document.rows[0].name;
   document.rows[0].readings[0].name = document.rows[0].name;
+  document.agents[0].kind = document.rows[0].name;
   document.notes = {document.rows[0].name};
   for (const std::string& shown :
        {StatusScreen(document, Wide(80), kPlain), StatusPlain(document, StatusView())}) {

@@ -131,7 +131,10 @@ class Audiostress(unittest.TestCase):
                              "--late-p99", "500ms", "--buffer", "4s", codes=(0, 75, 99))
         rows = result["bench"]["rows"]
         self.assertEqual(rows[0]["streams"], 100)
-        self.assertEqual(rows[-1]["phase"], "confirm")
+        if result["verdict"] == "invalid":  # this machine was too busy to confirm anything
+            self.assertEqual([reason["code"] for reason in result["validity"]["reasons"]], ["starved"])
+        else:
+            self.assertEqual(rows[-1]["phase"], "confirm")
         if result["verdict"] == "pass":
             self.assertEqual(result["audio"]["capacity"]["streams"], rows[-1]["streams"])
         refused = self.result("capacity", "--from", "100", "--most", "100", "--budget", "200KiB", "--duration", "200ms",

@@ -12,7 +12,7 @@ import tempfile
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "support"))
 from checks import check, finish, skip
 
-SOURCE, PROGRAMS = sys.argv[1], sys.argv[2:]
+SOURCE, PROGRAMS = os.path.abspath(sys.argv[1]), [os.path.abspath(each) for each in sys.argv[2:]]
 
 
 def printed(*words, **more):
@@ -148,7 +148,7 @@ if shutil.which("mandoc") is None:
 with tempfile.TemporaryDirectory(prefix="perfkit-test-") as scratch:
     total = 0
     for each in PROGRAMS:
-        flags_seen, bash = check_program(os.path.abspath(each), scratch)
+        flags_seen, bash = check_program(each, scratch)
         total += flags_seen
         check(flags_seen > 20, f"{each}: only {flags_seen} flags were found")
         if os.path.basename(each) != "perfctl":
