@@ -95,6 +95,14 @@ monitor::MonitorOptions MonitorOptionsOf(const AgentConfig& config) {
   return options;
 }
 
+/// Whether a URL is another one; as settings show it, only its password may be.
+bool SecretDiffers(std::string_view key, const AgentConfig& before, const AgentConfig& after) {
+  return (key == "targets.database" && before.database_url != after.database_url) ||
+         (key == "targets.redis" && before.redis_url != after.redis_url) ||
+         (key == "targets.speech" && before.speech_url != after.speech_url) ||
+         (key == "targets.scrape" && before.scrape != after.scrape);
+}
+
 cache::CacheManager::TierFactory TierOf(const AgentConfig& config) {
   if (config.redis_url.empty() || !config.cache.redis_enabled) return {};
   backends::RedisTierHubOptions options;
@@ -278,7 +286,9 @@ std::vector<std::string> Agent::Reload(AgentConfig config, const std::string& wh
   std::vector<std::string> waiting;
   for (const EffectiveSetting& one : config.effective) {
     const bool at_once = one.key == "monitor.rules";
-    if (before[one.key] != one.value && !at_once) waiting.push_back(one.key);
+    const bool differs =
+        before[one.key] != one.value || SecretDiffers(one.key, parts.config, config);
+    if (differs && !at_once) waiting.push_back(one.key);
   }
   const auto note = [&](std::string result) {
     parts.runtime.Audit().Write({"config", who, "reload", std::move(result)},

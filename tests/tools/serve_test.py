@@ -222,7 +222,8 @@ class ServeTest(PerfctlCase):
         self.assertNotIn(TOKEN, json.dumps(self.audited()))
 
     def test_reload_takes_tokens_and_a_bad_file_changes_nothing(self):
-        config = self.file("perfkit.yaml", "pools: {redis_max: 3}\n")
+        speech = "targets: {speech: 'http://u:geheim%d@127.0.0.1:1'}\n"
+        config = self.file("perfkit.yaml", "pools: {redis_max: 3}\n" + speech % 1)
         process = self.serve("--config", config)
         good = {"Authorization": f"Bearer {TOKEN}"}
         other = {"Authorization": "Bearer other-other-other-other"}
@@ -236,12 +237,13 @@ class ServeTest(PerfctlCase):
         process.send_signal(signal.SIGHUP)
         self.await_line(process.stderr, "the configuration stays as it was")
         self.assertEqual(status(good), 200)
-        self.file("perfkit.yaml", "pools: {redis_max: 4}\n")
+        # Another password alone waits for the restart, too.
+        self.file("perfkit.yaml", "pools: {redis_max: 4}\n" + speech % 2)
         process.send_signal(signal.SIGHUP)
-        self.await_line(process.stderr, "change with a restart: pools.redis_max")
+        self.await_line(process.stderr, "change with a restart: targets.speech, pools.redis_max")
         self.assertEqual((status(good), status(other)), (401, 200))
         self.assertEqual([line["result"] for line in self.audited() if line["event"] == "config"],
-                         ["begun", "done; after a restart: pools.redis_max"])
+                         ["begun", "done; after a restart: targets.speech, pools.redis_max"])
 
     def test_a_change_that_cannot_be_audited_is_refused(self):
         os.mkfifo(self.dir + "/pipe")
