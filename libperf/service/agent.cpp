@@ -24,6 +24,7 @@
 #include "libperf/monitor/monitor.hpp"
 #include "libperf/service/alert_rows.hpp"
 #include "libperf/service/history_route.hpp"
+#include "libperf/service/run_directory.hpp"
 #include "libperf/service/system_rows.hpp"
 #include "libperf/service/target_rows.hpp"
 
@@ -46,6 +47,7 @@ void CheckFiles(const AgentConfig& config) {
 
 RuntimeOptions OptionsOf(const AgentConfig& config, std::string name, metrics::Registry& registry) {
   CheckFiles(config);
+  if (!config.run_directory.empty()) RunDirectory{config.run_directory};  // checks it
   RuntimeOptions options;
   options.name = std::move(name);
   options.kind = "agent";

@@ -251,6 +251,13 @@ class ServeTest(PerfctlCase):
         done = self.perfctl("serve", "--audit", self.audit)
         self.assert_code(done, 73)
 
+    def test_a_run_directory_that_lets_strangers_in_is_bad_configuration(self):
+        os.mkdir(self.dir + "/open")
+        os.chmod(self.dir + "/open", 0o777)
+        done = self.perfctl("serve", "--audit", self.audit, "--run-directory", self.dir + "/open")
+        self.assert_code(done, 65)
+        self.assertIn("lets strangers in", done.err)
+
     def test_the_service_manager_hears_of_it(self):
         path = self.dir + "/notify"
         with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as manager:
