@@ -35,13 +35,7 @@ constexpr const char* kDatabases =
     "sum(temp_bytes), sum(tup_fetched), sum(tup_inserted), sum(tup_updated), sum(tup_deleted) "
     "FROM pg_stat_database";
 
-struct Column {
-  const char* name;
-  const char* help;
-  metrics::Type type;
-  const char* label;  // and its value; or none
-  const char* value;
-};
+using Column = FigureSpec;
 
 constexpr auto kGauge = metrics::Type::kGauge;
 constexpr auto kCounter = metrics::Type::kCounter;
@@ -83,15 +77,7 @@ void AddRow(const SqlReply& reply, const std::array<Column, N>& columns, ProbeRe
   for (std::size_t i = 0; i < N && i < reply.Columns(); ++i) {
     const std::optional<std::string_view> text = reply.Value(0, i);
     const std::optional<double> value = text ? ReadGoNumber(*text) : std::nullopt;
-    if (!value) continue;
-    const Column& column = columns[i];
-    metrics::Labels labels;
-    if (column.label != nullptr) labels.emplace_back(column.label, column.value);
-    if (column.type == kCounter) {
-      figures.Counter(column.name, column.help, *value, std::move(labels));
-    } else {
-      figures.Gauge(column.name, column.help, *value, std::move(labels));
-    }
+    if (value) figures.Add(columns[i], *value);
   }
 }
 

@@ -19,11 +19,7 @@ using backends::RedisConnection;
 
 struct Field {
   std::string_view key;  // of INFO
-  const char* name;
-  const char* help;
-  metrics::Type type;
-  const char* label;  // and its value; or none
-  const char* value;
+  FigureSpec figure;
 };
 
 constexpr auto kGauge = metrics::Type::kGauge;
@@ -89,15 +85,7 @@ bool ReadInfo(std::string_view info, ProbeResult& result) {
     }
     for (const Field& field : kFields) {
       if (field.key != key) continue;
-      const std::optional<double> number = ReadGoNumber(value);
-      if (!number) continue;
-      metrics::Labels labels;
-      if (field.label != nullptr) labels.emplace_back(field.label, field.value);
-      if (field.type == kCounter) {
-        figures.Counter(field.name, field.help, *number, std::move(labels));
-      } else {
-        figures.Gauge(field.name, field.help, *number, std::move(labels));
-      }
+      if (const auto number = ReadGoNumber(value)) figures.Add(field.figure, *number);
     }
   }
   figures.Gauge("perfkit_redis_keys", "Keys of all databases.", keys);
