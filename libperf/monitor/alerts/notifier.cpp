@@ -164,6 +164,8 @@ struct Notifier::Parts {
     {
       const std::lock_guard lock(mutex);
       ++(error.empty() ? counts[index].sent : counts[index].failed);
+      // At once: who drains must not see a delivery that counts and still waits.
+      counts[index].waiting = channel.plan.Waiting();
       counts[index].last_error = error;
     }
     if (!error.empty()) {

@@ -434,6 +434,25 @@ TEST_CASE("alerts: a command ends also where nobody learns how its children end"
   ::sigaction(SIGCHLD, &before, nullptr);
 }
 
+TEST_CASE("alerts: what was delivered does not wait any more, whenever one looks") {
+  Receiver receiver;
+  receiver.name = "cmd";
+  receiver.kind = Receiver::Kind::kCommand;
+  receiver.command = {"/bin/true"};
+  Notifier notifier({receiver}, {.seed = 1});
+  for (int round = 1; round <= 200; ++round) {
+    Alert alert = Firing("PerfkitA" + std::to_string(round));
+    notifier.Update({alert}, At(round));
+    std::vector<ReceiverCounts> counts;
+    do {
+      counts = notifier.Counts();
+    } while (counts[0].sent + counts[0].failed < static_cast<std::uint64_t>(round));
+    CHECK(counts[0].failed == 0);
+    REQUIRE(counts[0].waiting == 0);
+    REQUIRE(notifier.Drain(Deadline::After(Clock::now(), 20s)));
+  }
+}
+
 TEST_CASE("alerts: the real Alertmanager takes alerts, their levels and their ends") {
   const std::string program =
       test::FirstProgram({"/usr/bin/prometheus-alertmanager", "/usr/local/bin/alertmanager"});
@@ -469,6 +488,12 @@ TEST_CASE("alerts: the real Alertmanager takes alerts, their levels and their en
     }
     return text;
   };
+  // It listens before it can take an alert.
+  REQUIRE(Await([&] {
+    backends::HttpRequest request;
+    request.target = "/-/ready";
+    return user.Run(request).status == 200;
+  }));
   Receiver receiver = Alertmanager();
   receiver.name = "am";
   receiver.url = "http://" + address;
@@ -477,7 +502,9 @@ TEST_CASE("alerts: the real Alertmanager takes alerts, their levels and their en
   Alert alert = Firing("PerfkitPoolSaturated");
   alert.active_at = alert.fired_at = alert.changed_at = now - 1s;
   notifier.Update({alert}, now);
-  REQUIRE(notifier.Drain(Deadline::After(Clock::now(), 20s)));
+  const bool taken = notifier.Drain(Deadline::After(Clock::now(), 20s));
+  INFO(notifier.Counts()[0].last_error);
+  REQUIRE(taken);
   const std::string measured = " " + alert.measured + "\n";
   CHECK(Await([&] { return shown() == "PerfkitPoolSaturated warning" + measured; }));
   alert.level = Level::kCritical;
