@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "libperf/base/utc.hpp"
 #include "libperf/load/environment_info.hpp"
 
 namespace perf::bench {
@@ -29,7 +30,7 @@ Findings::Findings(std::string program, std::string verb, std::uint64_t seed)
     : program_(std::move(program)),
       verb_(std::move(verb)),
       seed_(seed),
-      started_at_(load::UtcNow()),
+      started_at_(UtcNow()),
       start_(Clock::now()) {}
 
 void Findings::AddRow(std::initializer_list<std::pair<const char*, Json>> fields) {

@@ -5,8 +5,6 @@
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 
-#include <chrono>
-#include <ctime>
 #include <fstream>
 #include <thread>
 
@@ -47,18 +45,6 @@ Json EnvironmentInfo() {
   }
   info["compiler"] = __VERSION__;
   return info;
-}
-
-std::string UtcNow() {
-  const auto now = std::chrono::system_clock::now();
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
-  std::tm parts{};
-  ::gmtime_r(&seconds, &parts);
-  const auto ms =
-      std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count() % 1000;
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", parts.tm_year + 1900,
-                     parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
-                     ms);
 }
 
 }  // namespace perf::load

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <string>
-
 #include "libperf/base/export.hpp"
 #include "libperf/base/json.hpp"
 
@@ -11,7 +9,5 @@ namespace perf::load {
 /// What a result says of the machine: host, kernel, cpu, cores, memory, libraries. No secret
 /// and no environment variable. Works without /proc (then with fewer members).
 PERF_EXPORT Json EnvironmentInfo();
-/// Now, UTC, RFC 3339 with milliseconds.
-PERF_EXPORT std::string UtcNow();
 
 }  // namespace perf::load

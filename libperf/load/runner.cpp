@@ -17,6 +17,7 @@
 #include "libperf/base/cpu_time.hpp"
 #include "libperf/base/log.hpp"
 #include "libperf/base/url.hpp"
+#include "libperf/base/utc.hpp"
 #include "libperf/load/admin.hpp"
 #include "libperf/load/assemble.hpp"
 #include "libperf/load/engine.hpp"

@@ -7,6 +7,8 @@
 #include <string>
 #include <utility>
 
+#include "libperf/base/utc.hpp"
+
 namespace perf::service {
 namespace {
 
@@ -44,7 +46,7 @@ std::vector<report::StatusAlert> AlertRows(const std::vector<Alert>& alerts, Wal
                 : !alert.silenced_by.empty()  ? "silenced"
                 : !alert.inhibited_by.empty() ? "inhibited"
                                               : "firing";
-    row.since = monitor::alerts::ToRfc3339(since);
+    row.since = ToRfc3339(since);
     row.for_s = std::chrono::duration<double>(now - since).count();
     row.text = alert.measured.empty() ? alert.summary : alert.measured;
     row.runbook = alert.runbook_url;

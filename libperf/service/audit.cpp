@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +13,7 @@
 #include "libperf/base/error.hpp"
 #include "libperf/base/text.hpp"
 #include "libperf/base/url.hpp"
+#include "libperf/base/utc.hpp"
 
 namespace perf::service {
 namespace {
@@ -22,7 +22,7 @@ constexpr std::size_t kMostWord = 512;  // bytes of one word of an event
 
 Json Line(WallTime at, std::string_view event) {
   Json line = Json::MakeObject();
-  line["time"] = Iso8601(at);
+  line["time"] = ToRfc3339(std::chrono::floor<std::chrono::milliseconds>(at));
   line["event"] = event;
   return line;
 }
@@ -30,17 +30,6 @@ Json Line(WallTime at, std::string_view event) {
 std::string Word(std::string_view text) { return MaskSecrets(Excerpt(text, kMostWord)); }
 
 }  // namespace
-
-std::string Iso8601(WallTime at) {
-  const auto ms =
-      std::chrono::duration_cast<std::chrono::milliseconds>(at.time_since_epoch()).count();
-  const std::time_t seconds = ms / 1000;
-  std::tm parts{};
-  ::gmtime_r(&seconds, &parts);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", parts.tm_year + 1900,
-                     parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
-                     ms % 1000);
-}
 
 AuditLog::AuditLog(std::string path, std::uint64_t max_bytes)
     : path_(std::move(path)), max_bytes_(max_bytes) {

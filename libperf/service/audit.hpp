@@ -17,8 +17,6 @@ namespace perf::service {
 
 /// Wall time, for people and other machines.
 using WallTime = std::chrono::system_clock::time_point;
-/// "2026-11-30T20:45:07.123Z".
-PERF_EXPORT std::string Iso8601(WallTime at);
 
 /// Something that was done, or tried.
 struct AuditEvent {

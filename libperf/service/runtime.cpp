@@ -12,6 +12,7 @@
 
 #include "libperf/base/error.hpp"
 #include "libperf/base/log.hpp"
+#include "libperf/base/utc.hpp"
 #include "libperf/load/result.hpp"
 #include "libperf/service/optimize.hpp"
 #include "libperf/service/runtime_parts.hpp"
@@ -223,7 +224,7 @@ void Runtime::Parts::Sample() {
 report::StatusDocument Runtime::Parts::Document(TimePoint now) {
   report::StatusDocument document;
   document.tool_version = load::Version();
-  document.generated_at = Iso8601(std::chrono::system_clock::now());
+  document.generated_at = UtcNow();
   report::StatusAgent agent;
   agent.name = options.name;
   agent.kind = options.kind;

@@ -8,7 +8,7 @@
 
 #include "commands.hpp"
 #include "libperf/base/error.hpp"
-#include "libperf/load/environment_info.hpp"
+#include "libperf/base/utc.hpp"
 #include "libperf/load/result.hpp"
 #include "libperf/monitor/doctor/doctor.hpp"
 #include "libperf/report/doctor_view.hpp"
@@ -54,7 +54,7 @@ int Doctor(const DoctorCommand& command, const Options& options) {
     return report::PluginCode(report::StatusState::kUnknown);
   }
   if (command.json) {
-    report::WriteStdout(report::DoctorJson(checks, load::Version(), load::UtcNow()).Dump(2) + "\n");
+    report::WriteStdout(report::DoctorJson(checks, load::Version(), UtcNow()).Dump(2) + "\n");
   } else if (command.plain) {
     report::WriteStdout(report::DoctorPlain(checks));
   } else {

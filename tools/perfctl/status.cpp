@@ -14,6 +14,7 @@
 #include "libperf/base/text.hpp"
 #include "libperf/base/units.hpp"
 #include "libperf/base/url.hpp"
+#include "libperf/base/utc.hpp"
 #include "libperf/load/result.hpp"
 #include "libperf/report/output_dir.hpp"
 #include "libperf/report/redraw.hpp"
@@ -21,7 +22,6 @@
 #include "libperf/report/status_view.hpp"
 #include "libperf/report/terminal_text.hpp"
 #include "libperf/service/address.hpp"
-#include "libperf/service/audit.hpp"
 #include "libperf/service/client.hpp"
 #include "libperf/service/run_directory.hpp"
 #include "tools/common/exit_code.hpp"
@@ -99,7 +99,7 @@ void Take(service::Found found, report::StatusDocument& all) {
 report::StatusDocument Look(const StatusCommand& command) {
   report::StatusDocument all;
   all.tool_version = load::Version();
-  all.generated_at = service::Iso8601(std::chrono::system_clock::now());
+  all.generated_at = UtcNow();
   for (service::Found& found : AskFor(command)) Take(std::move(found), all);
   if (all.agents.empty()) {
     all.notes.emplace_back("no agent and no run was found; start one with: perfctl serve");

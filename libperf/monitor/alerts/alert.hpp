@@ -47,10 +47,6 @@ struct Alert {
 PERF_EXPORT std::string Identity(const Alert& alert);
 /// As GET /performance/alerts and `perfctl alerts --json` show it; times are RFC 3339, in UTC.
 PERF_EXPORT Json ToJson(const Alert& alert);
-/// "2026-11-30T20:15:01.250Z".
-PERF_EXPORT std::string ToRfc3339(WallTime time);
-/// Nothing for what is no such time; offsets are understood.
-PERF_EXPORT std::optional<WallTime> ParseRfc3339(std::string_view text) noexcept;
 
 /// A change of state or level of one alert.
 struct Transition {

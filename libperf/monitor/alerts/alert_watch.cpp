@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "libperf/base/log.hpp"
+#include "libperf/base/utc.hpp"
 
 namespace perf::monitor::alerts {
 

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <utility>
 
+#include "libperf/base/utc.hpp"
+
 namespace perf::monitor::alerts {
 namespace {
 

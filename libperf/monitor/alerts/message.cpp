@@ -9,6 +9,7 @@
 
 #include "libperf/base/json.hpp"
 #include "libperf/base/url.hpp"
+#include "libperf/base/utc.hpp"
 
 namespace perf::monitor::alerts {
 namespace {

@@ -9,6 +9,7 @@
 
 #include "libperf/base/error.hpp"
 #include "libperf/base/text.hpp"
+#include "libperf/base/utc.hpp"
 #include "libperf/monitor/alerts/alert.hpp"
 
 namespace perf::monitor::alerts {

@@ -19,6 +19,7 @@
 #include "libperf/backends/http_server.hpp"
 #include "libperf/base/error.hpp"
 #include "libperf/base/json.hpp"
+#include "libperf/base/utc.hpp"
 #include "libperf/config/document.hpp"
 #include "libperf/monitor/alerts/delivery_plan.hpp"
 #include "libperf/monitor/alerts/message.hpp"
